@@ -1,0 +1,72 @@
+"""What a step may ask of a warehouse, whichever engine it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Parameters = Mapping[str, Any]
+
+WML = "wml"
+"""The schema of the toolkit's own tables."""
+
+
+@dataclass(frozen=True, order=True)
+class Relation:
+    """A table or view by name; quoting is the dialect's work, never the caller's."""
+
+    name: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+def wml_table(name: str) -> Relation:
+    """Return the relation of one of the toolkit's own tables."""
+    return Relation(name, WML)
+
+
+class Warehouse(Protocol):
+    """A connection to one engine.
+
+    Timestamps are instants in UTC on every engine. Parameters are named; the statement writes them as the engine
+    does, which ``{{ param('name') }}`` renders.
+    """
+
+    name: str
+    engine: str
+
+    def run(self, sql: str, parameters: Parameters | None = None) -> None:
+        """Run one statement for its effect."""
+
+    def fetch(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
+        """Run one query and return all of its rows."""
+
+    def stream(
+        self, sql: str, parameters: Parameters | None = None, *, batch_rows: int = 100_000
+    ) -> pa.RecordBatchReader:
+        """Run one query and return its rows in batches; no other statement may run until it is read."""
+
+    def load(self, relation: Relation, rows: pa.Table, *, append: bool = False) -> None:
+        """Write rows into a table: created or replaced, or appended by column name."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All statements inside take effect together or not at all; may be nested."""
+
+    def exists(self, relation: Relation) -> bool:
+        """Whether a table or view of this name is there."""
+
+    def kind(self, relation: Relation) -> str | None:
+        """Return ``'table'`` or ``'view'``, or None if there is no such relation."""
+
+    def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
+        """Return the names and types of a query's columns, in order, without running it."""
+
+    def close(self) -> None:
+        """Give the warehouse back."""
