@@ -9,6 +9,7 @@
     ├── DefinitionError            CREATE MODEL: syntax, options
     ├── DataError                  rows that cannot be trained on, logged or evaluated
     ├── VersionNotFoundError       a model, version or alias that is not there
+    ├── SqlError                   a statement that the warehouse does not understand; carries its SQL
     └── StorageError            3  what the user's files cannot put right
         ├── WarehouseError         the warehouse refused or failed; carries its SQL
         └── ArtifactError          a stored version is missing a part or was changed
@@ -28,6 +29,7 @@ __all__ = [
     "DefinitionError",
     "GraphError",
     "ProjectError",
+    "SqlError",
     "StorageError",
     "TemplateError",
     "VersionNotFoundError",
@@ -101,6 +103,58 @@ class DataError(WmlError):
 
 class VersionNotFoundError(WmlError):
     """No such model, version or alias."""
+
+
+class SqlError(WmlError):
+    """The warehouse does not understand a statement, or a value in it.
+
+    Parameters
+    ----------
+    sql : str, optional
+        The statement, as it was sent.
+    line : int, optional
+        The line of ``sql`` at fault, counted from 1.
+    position : int, optional
+        The character of ``sql`` at fault, counted from 0.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        sql: str | None = None,
+        line: int | None = None,
+        position: int | None = None,
+        place: str | None = None,
+        has: Iterable[str] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, place=place, has=has, hint=hint)
+        self.sql = sql
+        self.line = line
+        self.position = position
+
+    def placed(self, file: str, first_line: int = 1) -> SqlError:
+        """Return the same error at a place in the user's own file.
+
+        Parameters
+        ----------
+        file : str
+            The file the statement came from.
+        first_line : int
+            The line of that file which is line 1 of the statement; may be 0 or less when the statement has
+            lines of ours before the file's.
+        """
+        place = file if self.line is None else f"{file}:{max(1, first_line + self.line - 1)}"
+        return SqlError(
+            self.what,
+            sql=self.sql,
+            line=self.line,
+            position=self.position,
+            place=place,
+            has=self.has,
+            hint=self.hint,
+        )
 
 
 class StorageError(WmlError):

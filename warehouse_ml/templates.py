@@ -17,10 +17,10 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sqlglot import exp
 
-from warehouse_ml.errors import TemplateError, did_you_mean
+from warehouse_ml.errors import TemplateError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import WML, Relation
 
-__all__ = ["environment", "literal", "render", "statement", "statements"]
+__all__ = ["environment", "literal", "macros", "render", "statement", "statements"]
 
 
 @lru_cache(maxsize=8)
@@ -94,7 +94,11 @@ def render(source: str, engine: str, names: Mapping[str, Any], *, place: str, fi
     """
     env = environment(engine)
     try:
-        return env.from_string(source).render(names)
+        return _user_template(source, engine).render(names)
+    except WmlError as error:
+        # A function called in the template knows what is wrong, the template knows where.
+        error.place = error.place or f"{place}:{_template_line(error, first_line)}"
+        raise
     except jinja2.TemplateSyntaxError as error:
         line = first_line + (error.lineno or 1) - 1
         raise TemplateError(f"template syntax: {error.message}", place=f"{place}:{line}") from None
@@ -113,6 +117,19 @@ def render(source: str, engine: str, names: Mapping[str, Any], *, place: str, fi
         raise TemplateError(
             f"the template fails: {error}", place=f"{place}:{_template_line(error, first_line)}"
         ) from None
+
+
+def macros(source: str, engine: str, names: Mapping[str, Any], *, place: str) -> dict[str, Any]:
+    """Return the macros that a file of the user's defines, by name.
+
+    Raises
+    ------
+    TemplateError
+        As ``render``.
+    """
+    render(source, engine, names, place=place)
+    module = _user_template(source, engine).make_module(dict(names))
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
 def literal(value: Any, engine: str) -> str:
@@ -140,6 +157,12 @@ def _literal_node(value: Any) -> exp.Expr:
 def _own_template(package: str, file: str, engine: str) -> jinja2.Template:
     source = (files(package) / file).read_text(encoding="utf-8")
     return environment(engine).from_string(source)
+
+
+@lru_cache(maxsize=1024)
+def _user_template(source: str, engine: str) -> jinja2.Template:
+    # Line ends stay where the file has them, so that a line of the rendered SQL is a line of the file.
+    return environment(engine).overlay(trim_blocks=False, lstrip_blocks=False).from_string(source)
 
 
 def _ident(name: str | Relation, engine: str) -> str:

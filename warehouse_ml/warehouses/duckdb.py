@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from warehouse_ml.errors import WarehouseError
+from warehouse_ml.errors import SqlError, WarehouseError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import Parameters, Relation
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_EXPLAIN = "explain "
 _LOADED_ROWS = "_wml_loaded_rows"
 
 
@@ -58,6 +60,8 @@ class DuckDBWarehouse:
             raise _cannot_open(path, error) from None
         # Instants are compared and cut into days and weeks in UTC, whatever the machine's own zone.
         self._connection.execute("set TimeZone = 'UTC'")
+        # Errors name the position and the candidates, so that none of it is picked out of prose.
+        self._connection.execute("set errors_as_json = true")
         # The progress bar of the engine would write into ours.
         self._connection.execute("set enable_progress_bar = false")
         if threads is not None:
@@ -138,7 +142,18 @@ class DuckDBWarehouse:
             return
 
     def _query(self, sql: str, parameters: Parameters | None) -> duckdb.DuckDBPyRelation:
-        relation = self._connection.sql(sql, params=dict(parameters) if parameters else None)
+        bound = dict(parameters) if parameters else None
+        try:
+            relation = self._connection.sql(sql, params=bound)
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            # Only a plain statement's error says where it is and what was near.
+            try:
+                self._execute(f"{_EXPLAIN}{sql}", bound)
+            except SqlError as error:
+                error.sql = sql
+                error.position = None if error.position is None else error.position - len(_EXPLAIN)
+                raise
+            raise
         if relation is None:
             raise WarehouseError("the statement returns no rows", sql=sql, place="duckdb")
         return relation
@@ -175,8 +190,45 @@ def _driver_errors(sql: str) -> Iterator[None]:
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
-        message = str(error).strip()
-        raise WarehouseError(message, sql=sql, place="duckdb") from error
+        raise _told(error, sql) from None
+
+
+_USERS_MISTAKES = frozenset(
+    {"Binder", "Catalog", "Constraint", "Conversion", "Invalid Input", "Out of Range", "Parser", "Syntax"}
+)
+_MISSING = {"COLUMN_NOT_FOUND": "column", "MISSING_ENTRY": "relation"}
+
+
+def _told(error: duckdb.Error, sql: str) -> WmlError:
+    """Turn the driver's error into ours, with its line and the names that were near."""
+    kind, _, text = str(error).partition(" Error: ")
+    try:
+        details = json.loads(text)
+    except json.JSONDecodeError:
+        details = {"exception_message": text or str(error)}
+    message = details.get("exception_message", text).strip()
+    candidates = [name for name in details.get("candidates", "").split(",") if name]
+    missing = _MISSING.get(details.get("error_subtype", ""))
+    name = details.get("name")
+    hint = None
+    if missing and name:
+        what = {"Table": "relation"}.get(details.get("type", ""), missing if missing == "column" else details["type"])
+        message = f'no {what.lower()} "{name}"'
+        hint = did_you_mean(name, candidates)
+    else:
+        message = message.splitlines()[0]
+    if kind not in _USERS_MISTAKES:
+        return WarehouseError(message, sql=sql, place="duckdb")
+    position = details.get("position")
+    before = sql.encode()[: int(position)].decode(errors="ignore") if position is not None else None
+    return SqlError(
+        message,
+        sql=sql,
+        line=None if before is None else before.count("\n") + 1,
+        position=None if before is None else len(before),
+        has=candidates if missing and candidates else None,
+        hint=hint,
+    )
 
 
 def _cannot_open(path: Path | None, error: duckdb.Error) -> WarehouseError:

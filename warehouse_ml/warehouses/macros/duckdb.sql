@@ -89,3 +89,94 @@ ${{ name }}
 {%- macro read_parquet(path) -%}
 read_parquet({{ path | literal }})
 {%- endmacro -%}
+
+{#- Text of the sum of integers below 2^60, which overflows 64 bits; the same whatever the order of the rows. -#}
+{%- macro sum_text(expression) -%}
+cast(sum(cast({{ expression }} as hugeint)) as varchar)
+{%- endmacro -%}
+
+{#- A table of one column: the given names. To be written in a FROM clause, before its alias. -#}
+{%- macro names_table(column, names) -%}
+(select unnest([{% for name in names %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) as {{ column }})
+{%- endmacro -%}
+
+{#- A table of this connection, gone with it. -#}
+{%- macro create_scratch(name) -%}
+create or replace temp table {{ name }} as
+{%- endmacro -%}
+
+{#- The n - 1 values that cut the rows into n equal parts, each of them a value that occurs; null is left out. -#}
+{%- macro quantiles(expression, n) -%}
+quantile_disc({{ expression }}, [{% for i in range(1, n) %}{{ i }}e0 / {{ n }}{% if not loop.last %}, {% endif %}{% endfor %}])
+{%- endmacro -%}
+
+{#- An element of a list; the first is 1. -#}
+{%- macro element(list, position) -%}
+({{ list }})[{{ position }}]
+{%- endmacro -%}
+
+{#- Wilson's interval at 95 % for a rate over n rows, n > 0; n need not be whole. Both sides stay in [0, 1]. -#}
+{%- macro wilson_lower(rate, n) -%}
+greatest(0e0, ({{ rate }} + 1.9207294103470622e0 / ({{ n }}) - 1.959963984540054e0 * sqrt(greatest(0e0, {{ rate }} * (1e0 - {{ rate }})) / ({{ n }}) + 0.9603647051735311e0 / (({{ n }}) * ({{ n }})))) / (1e0 + 3.8414588206941245e0 / ({{ n }})))
+{%- endmacro -%}
+
+{%- macro wilson_upper(rate, n) -%}
+least(1e0, ({{ rate }} + 1.9207294103470622e0 / ({{ n }}) + 1.959963984540054e0 * sqrt(greatest(0e0, {{ rate }} * (1e0 - {{ rate }})) / ({{ n }}) + 0.9603647051735311e0 / (({{ n }}) * ({{ n }})))) / (1e0 + 3.8414588206941245e0 / ({{ n }})))
+{%- endmacro -%}
+
+{#-
+    P(Z > z) of the standard normal for a column z >= 0: Hart's rational approximation (1968) as West gives it (2005),
+    right to 1e-15.
+-#}
+{%- macro normal_upper_tail(z) -%}
+case
+    when {{ z }} > 37e0 then 0e0
+    when {{ z }} < 7.07106781186547e0 then exp(-{{ z }} * {{ z }} / 2e0)
+        * ((((((0.0352624965998911e0 * {{ z }} + 0.700383064443688e0) * {{ z }} + 6.37396220353165e0) * {{ z }}
+            + 33.912866078383e0) * {{ z }} + 112.079291497871e0) * {{ z }} + 221.213596169931e0) * {{ z }} + 220.206867912376e0)
+        / (((((((0.0883883476483184e0 * {{ z }} + 1.75566716318264e0) * {{ z }} + 16.064177579207e0) * {{ z }}
+            + 86.7807322029461e0) * {{ z }} + 296.564248779674e0) * {{ z }} + 637.333633378831e0) * {{ z }}
+            + 793.826512519948e0) * {{ z }} + 440.413735824752e0)
+    when {{ z }} is not null then exp(-{{ z }} * {{ z }} / 2e0) / 2.506628274631e0
+        / ({{ z }} + 1e0 / ({{ z }} + 2e0 / ({{ z }} + 3e0 / ({{ z }} + 4e0 / ({{ z }} + 0.65e0)))))
+end
+{%- endmacro -%}
+
+{#- P(Z <= z) of the standard normal. `z` is a column: it is written out many times. -#}
+{%- macro normal_cdf(z) -%}
+case when {{ z }} > 0 then 1e0 - {{ normal_upper_tail('abs(' ~ z ~ ')') }} else {{ normal_upper_tail('abs(' ~ z ~ ')') }} end
+{%- endmacro -%}
+
+{#- Equal, or both null; as a condition of a join. -#}
+{%- macro same(left, right) -%}
+{{ left }} is not distinct from {{ right }}
+{%- endmacro -%}
+
+{#-
+    Which of the slices a row of GROUP BY GROUPING SETS is: its number, and its values in words. `slices` is a list of
+    {names: columns}, `names` every column that any of them groups by.
+-#}
+{%- macro grouped_slice(slices, names) -%}
+case
+{% for slice in slices %}
+        when {% for name in names %}grouping({{ name }}) = {{ 0 if name in slice.names else 1 }} and {% endfor %}true then {{ loop.index0 }}
+{% endfor %}
+    end as slice_set,
+    case
+{% for slice in slices %}
+        when {% for name in names %}grouping({{ name }}) = {{ 0 if name in slice.names else 1 }} and {% endfor %}true then {{ slice_text(slice.names) }}
+{% endfor %}
+    end as slice_value
+{%- endmacro -%}
+
+{#- The values of a slice in words; 'all' over everything. -#}
+{%- macro slice_text(names) -%}
+{% for name in names %}{{ name }}{% if not loop.last %} || ', ' || {% endif %}{% else %}'all'{% endfor %}
+{%- endmacro -%}
+
+{#- The variance of a weighted mean, from the weighted sums of values and of squares; the rows count as their effective
+    number. Null over fewer than two. -#}
+{%- macro variance_of_mean(total, squares, weight, weight_squares) -%}
+({{ safe_divide(squares, weight) }} - {{ safe_divide(total, weight) }} * {{ safe_divide(total, weight) }})
+    / nullif({{ safe_divide(weight ~ ' * ' ~ weight, weight_squares) }} - 1e0, 0e0)
+{%- endmacro -%}

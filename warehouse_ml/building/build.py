@@ -1,0 +1,202 @@
+"""Build relations in order: views, tables and incremental tables, each in a transaction of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from warehouse_ml.building.checks import check_requests, check_window
+from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
+from warehouse_ml.diagnosis import diagnosed
+from warehouse_ml.errors import SqlError
+from warehouse_ml.tables import run_file
+from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Relation, Warehouse
+
+__all__ = ["Built", "build"]
+
+_FRESH = Relation("_wml_fresh_rows")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of one relation.
+
+    Parameters
+    ----------
+    relation : str
+    materialized : str
+        view, table or incremental.
+    action : str
+        ``built`` from scratch, ``extended`` by a window, or ``up to date``.
+    n_rows : int or None
+        Rows it holds now; None for a view.
+    seconds : float
+    """
+
+    relation: str
+    materialized: str
+    action: str
+    n_rows: int | None
+    seconds: float
+
+
+def build(
+    warehouse: Warehouse,
+    catalog: Catalog,
+    as_of: dt.datetime,
+    nodes: Iterable[Node],
+    *,
+    fresh: bool = False,
+    on_step: Callable[[str], None] | None = None,
+) -> list[Built]:
+    """Bring relations up to date at a clock.
+
+    A table whose text, sources and clock are those of its last build is left alone. An incremental relation goes
+    on from where it stopped; it is built whole when its text or a text above it changed, or the clock went back.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    catalog : Catalog
+    as_of : datetime
+        The clock.
+    nodes : iterable of Node
+        Relations, each after those it needs.
+    fresh : bool
+        Build everything from scratch.
+    on_step : callable, optional
+        Told each relation's name before it is built.
+
+    Returns
+    -------
+    list of Built
+        In the order given.
+
+    Raises
+    ------
+    SqlError
+        If the warehouse refuses a file's SQL; placed at the file and line.
+    DataError
+        If the rows break what their kind of relation promises. The relation stays as it was.
+    """
+    last = {
+        row["relation"]: row
+        for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
+    }
+    results = []
+    for node in nodes:
+        if on_step:
+            on_step(node.name)
+        results.append(_build_one(warehouse, catalog, as_of, node, None if fresh else last.get(node.name)))
+    return results
+
+
+def _build_one(
+    warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime, node: Node, last: dict[str, Any] | None
+) -> Built:
+    began = time.perf_counter()
+    relation = Relation(node.name)
+    materialized = str(node.config.get("materialized", "view"))
+    state = {
+        "materialized": materialized,
+        "definition_hash": catalog.definition_hash(node),
+        "inputs_hash": catalog.inputs_hash(node),
+    }
+    kind = warehouse.kind(relation)
+    if kind is None:
+        last = None
+    if last and _is_up_to_date(catalog, node, last, state, as_of):
+        return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
+    start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
+    try:
+        with warehouse.transaction():
+            if start is not None:
+                _extend(warehouse, catalog, node, Clock(as_of, start))
+            else:
+                _create(warehouse, catalog, node, Clock(as_of), kind)
+            if node.file.kind == "request":
+                check_requests(warehouse, relation, node.place)
+            n_rows = None if materialized == "view" else _count(warehouse, relation)
+            run_file(
+                warehouse,
+                __package__,
+                "record_build.sql",
+                {
+                    "relation": node.name,
+                    **state,
+                    "window_start": start or (BEGINNING if materialized == "incremental" else None),
+                    "as_of": as_of,
+                    "n_rows": n_rows,
+                    "duration_seconds": time.perf_counter() - began,
+                    "built_at": dt.datetime.now(dt.UTC),
+                },
+            )
+    except SqlError as error:
+        # Only after the roll-back does the warehouse answer again.
+        raise diagnosed(error, warehouse) from None
+    action = "built" if start is None else "extended"
+    return Built(node.name, materialized, action, n_rows, time.perf_counter() - began)
+
+
+def _is_up_to_date(
+    catalog: Catalog, node: Node, last: dict[str, Any], state: dict[str, Any], as_of: dt.datetime
+) -> bool:
+    if any(last[key] != value for key, value in state.items()):
+        return False
+    same_clock = last["as_of"] == as_of or not catalog.depends_on_clock(node)
+    # A view holds no rows, so what its sources hold does not matter to it.
+    return same_clock and (state["materialized"] == "view" or state["inputs_hash"] is not None)
+
+
+def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.datetime) -> dt.datetime | None:
+    if last is None or last["materialized"] != "incremental" or last["definition_hash"] != state["definition_hash"]:
+        return None
+    stopped_at: dt.datetime = last["as_of"]
+    return stopped_at if stopped_at < as_of else None
+
+
+def _create(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock, kind: str | None) -> None:
+    relation = Relation(node.name)
+    wanted = "view" if node.config.get("materialized", "view") == "view" else "table"
+    if kind is not None and kind != wanted:
+        warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind=kind, relation=relation))
+    _run_query(warehouse, catalog, node, clock, wanted, relation)
+    if node.config.get("materialized") == "incremental":
+        check_window(warehouse, relation, node, clock)
+
+
+def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) -> None:
+    relation = Relation(node.name)
+    _run_query(warehouse, catalog, node, clock, "temp table", _FRESH)
+    check_window(warehouse, _FRESH, node, clock)
+    sql = statement(__package__, "select_all.sql", warehouse.engine, relation=_FRESH)
+    run_file(
+        warehouse,
+        __package__,
+        "replace_window.sql",
+        {"window_start": clock.window_start, "window_end": clock.as_of},
+        relation=relation,
+        fresh=_FRESH,
+        event_time=str(node.config["event_time"]),
+        columns=list(warehouse.columns(sql)),
+    )
+    warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind="table", relation=_FRESH))
+
+
+def _run_query(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock, kind: str, relation: Relation) -> None:
+    query = catalog.render(node, clock).rstrip().rstrip(";")
+    sql = statement(__package__, "create_relation.sql", warehouse.engine, kind=kind, relation=relation, query=query)
+    try:
+        warehouse.run(sql)
+    except SqlError as error:
+        # The file's first line is the statement's second.
+        raise error.placed(node.place, first_line=0) from None
+
+
+def _count(warehouse: Warehouse, relation: Relation) -> int:
+    rows = warehouse.fetch(statement(__package__, "count_rows.sql", warehouse.engine, relation=relation))
+    return int(rows["n_rows"][0].as_py())

@@ -1,0 +1,5 @@
+-- grain: one row
+-- unit:  rows
+-- null:  never
+select count(*) as n_rows
+from {{ relation | ident }}

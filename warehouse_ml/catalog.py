@@ -1,0 +1,340 @@
+"""The project's templates, rendered: what each file says, needs and depends on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from warehouse_ml import templates
+from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
+from warehouse_ml.graph import Graph, NodeId
+from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
+from warehouse_ml.warehouses.base import wml_table
+
+__all__ = ["BEGINNING", "Catalog", "Clock", "Node"]
+
+BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+"""Where the first window of an incremental relation starts."""
+
+# Two clocks of no meaning: a file that reads the same under both does not depend on the clock.
+_STILL = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
+
+_RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
+_CONFIG_KEYS = {
+    "relation": _RELATION_KEYS,
+    "model": {"requests", "threshold", "description", "tags"},
+    "rule": {"on", "model", "description", "tags"},
+    "test": {"description", "tags"},
+}
+_MATERIALIZED = ("view", "table", "incremental")
+_FILE_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".json", ".ndjson", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the templates may see: nothing later than ``as_of``.
+
+    Parameters
+    ----------
+    as_of : datetime
+        The clock; aware.
+    window_start : datetime
+        Where an incremental relation goes on from.
+    """
+
+    as_of: dt.datetime
+    window_start: dt.datetime = BEGINNING
+
+
+@dataclass(frozen=True)
+class Node:
+    """One file as it renders when the clock stands still.
+
+    Parameters
+    ----------
+    id : NodeId
+    file : SqlFile
+    config : mapping
+        What its ``config(...)`` says.
+    needs : frozenset of NodeId
+        What it reads directly.
+    sources : frozenset of str
+        The sources it reads directly.
+    text_hash : str
+        Of the rendered text and the config.
+    uses_clock : bool
+        Whether its own text depends on ``as_of`` or ``window``.
+    """
+
+    id: NodeId
+    file: SqlFile
+    config: Mapping[str, Any]
+    needs: frozenset[NodeId]
+    sources: frozenset[str]
+    text_hash: str
+    uses_clock: bool
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return self.id.name
+
+    @property
+    def place(self) -> str:
+        """The file, as errors show it."""
+        return self.file.place
+
+
+@dataclass
+class _Window:
+    start: str
+    end: str
+
+
+@dataclass
+class _Reading:
+    """What a template touched while it rendered."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    needs: set[NodeId] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+
+
+class Catalog:
+    """Every file of a project on one target.
+
+    Parameters
+    ----------
+    project : Project
+    target : Target
+
+    Raises
+    ------
+    TemplateError, GraphError, ProjectError
+        If a template does not render, names what is not there, or the needs form a cycle.
+    """
+
+    def __init__(self, project: Project, target: Target) -> None:
+        self.project = project
+        self.target = target
+        self._relations = {file.name.lower(): file.name for file in project.files if file.is_relation}
+        self._models = {file.name.lower(): file.name for file in project.of_kind("model")}
+        nodes = [self._read(file) for file in project.files if file.kind != "macro"]
+        self.nodes = {node.id: node for node in nodes}
+        self.graph = Graph({node.id: node.needs for node in nodes}, {node.id: node.file.place for node in nodes})
+
+    def of_kind(self, kind: str) -> list[Node]:
+        """Return the nodes of a kind, in the graph's order."""
+        return [self.nodes[node] for node in self.graph.order if node.kind == kind]
+
+    def node(self, kind: str, name: str) -> Node:
+        """Return one node.
+
+        Raises
+        ------
+        ProjectError
+            If there is none of that name.
+        """
+        for node in self.nodes.values():
+            if node.id.kind == kind and node.name.lower() == name.lower():
+                return node
+        known = sorted(node.name for node in self.of_kind(kind))
+        folder = {"model": "models", "evaluation": "sql/evaluation", "rule": "sql/rules"}.get(kind, "sql")
+        raise ProjectError(f'no {kind} "{name}" in {folder}/', has=known, hint=did_you_mean(name, known))
+
+    def render(self, node: Node, clock: Clock) -> str:
+        """Return a file's SQL at a clock."""
+        return self._render(node.file, clock, _Reading())
+
+    def definition_hash(self, node: Node) -> str:
+        """Return a hash of what the node and everything above it say; no clock and no data in it."""
+        above = sorted(self.graph.above([node.id]))
+        return _hash([str(other) + self.nodes[other].text_hash for other in above])
+
+    def depends_on_clock(self, node: Node) -> bool:
+        """Whether the node or anything it reads depends on the clock."""
+        return any(self.nodes[other].uses_clock for other in self.graph.above([node.id]))
+
+    def inputs_hash(self, node: Node) -> str | None:
+        """Return a hash of the source files behind a node, or None if a source is a table that may change unseen."""
+        names: set[str] = set()
+        for other in self.graph.above([node.id]):
+            names |= self.nodes[other].sources
+        prints: list[str] = []
+        for name in sorted(names):
+            value = self.project.source(name, self.target.name)
+            if not _is_file(value):
+                return None
+            for path in _matches(self.project.root, value):
+                status = path.stat()
+                prints.append(f"{name}:{path.name}:{status.st_size}:{status.st_mtime_ns}")
+        return _hash(prints)
+
+    def _read(self, file: SqlFile) -> Node:
+        reading = _Reading()
+        still = self._render(file, Clock(_STILL, _STILL), reading)
+        other = self._render(file, Clock(_OTHER, _OTHER), _Reading())
+        kind = "relation" if file.is_relation else file.kind
+        _check_config(kind, file, reading.config)
+        if kind == "model":
+            reading.needs.add(self._relation_id(str(reading.config.get("requests", f"{file.name}_requests")), file))
+        text_hash = _hash([still, json.dumps(reading.config, sort_keys=True, default=str)])
+        return Node(
+            id=NodeId(kind, file.name),
+            file=file,
+            config=reading.config,
+            needs=frozenset(reading.needs),
+            sources=frozenset(reading.sources),
+            text_hash=text_hash,
+            uses_clock=still != other,
+        )
+
+    def _relation_id(self, name: str, file: SqlFile) -> NodeId:
+        found = self._relations.get(name.lower())
+        if found is None:
+            raise GraphError(
+                f'no relation "{name}" for the requests of this model',
+                place=file.place,
+                has=sorted(self._relations.values()),
+                hint=did_you_mean(name, list(self._relations.values()))
+                or f"write sql/requests/{file.name}_requests.sql, or name it: config(requests='...')",
+            )
+        return NodeId("relation", found)
+
+    def _render(self, file: SqlFile, clock: Clock, reading: _Reading) -> str:
+        names = self._names(clock, reading)
+        for macro_file in self.project.of_kind("macro"):
+            names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
+        return templates.render(file.source, self.target.engine, names, place=file.place)
+
+    def _names(self, clock: Clock, reading: _Reading) -> dict[str, Any]:
+        engine = self.target.engine
+        ident = templates.environment(engine).filters["ident"]
+
+        def ref(name: str) -> str:
+            found = self._relations.get(name.lower())
+            if found is None:
+                known = sorted(self._relations.values())
+                is_model = name.lower() in self._models
+                raise GraphError(
+                    f'ref("{name}"): {"that is a model, not a relation" if is_model else "no such relation"}',
+                    has=known,
+                    hint=f"its logged predictions are request_log('{name}')" if is_model else did_you_mean(name, known),
+                )
+            reading.needs.add(NodeId("relation", found))
+            return str(ident(found))
+
+        def source(name: str) -> str:
+            value = self.project.source(name, self.target.name)
+            reading.sources.add(name)
+            if not _is_file(value):
+                return ".".join(str(ident(part)) for part in value.split("."))
+            self._check_source_file(name, value)
+            path = (self.project.root / value).as_posix()
+            return _reader(path) + "(" + templates.literal(path, engine) + ")"
+
+        def request_log(model: str) -> str:
+            found = self._models.get(model.lower())
+            if found is None:
+                known = sorted(self._models.values())
+                raise GraphError(f'request_log("{model}"): no such model', has=known, hint=did_you_mean(model, known))
+            reading.needs.add(NodeId("model", found))
+            return str(ident(wml_table(f"request_log_{found}")))
+
+        def var(name: str, *default: Any) -> Any:
+            if name in self.project.variables:
+                return self.project.variables[name]
+            if default:
+                return default[0]
+            known = sorted(self.project.variables)
+            raise TemplateError(
+                f'var("{name}") is not set under [vars] in {SETTINGS_FILE}', has=known, hint=did_you_mean(name, known)
+            )
+
+        def config(**settings: Any) -> str:
+            reading.config.update(settings)
+            return ""
+
+        return {
+            "ref": ref,
+            "source": source,
+            "request_log": request_log,
+            "var": var,
+            "config": config,
+            "as_of": templates.literal(clock.as_of, engine),
+            "window": _Window(templates.literal(clock.window_start, engine), templates.literal(clock.as_of, engine)),
+        }
+
+    def _check_source_file(self, name: str, value: str) -> None:
+        if _matches(self.project.root, value):
+            return
+        line = self.project.setting_line(name)
+        folder = (self.project.root / value).parent
+        beside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        raise ProjectError(
+            f'source "{name}": there is no file {value}',
+            has=beside or [f"no folder {Path(value).parent.as_posix()}"],
+            hint=f"it is set in {SETTINGS_FILE}{f':{line}' if line else ''}, relative to the project's folder",
+        )
+
+
+def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:
+    known = _CONFIG_KEYS.get(kind)
+    for key in config if known else ():
+        if known and key not in known:
+            raise TemplateError(
+                f'config has no setting "{key}"',
+                place=file.place,
+                has=sorted(known),
+                hint=did_you_mean(key, sorted(known)),
+            )
+    if kind != "relation":
+        return
+    materialized = config.get("materialized", "view")
+    if materialized not in _MATERIALIZED:
+        raise TemplateError(
+            f'materialized = "{materialized}" is not known',
+            place=file.place,
+            has=_MATERIALIZED,
+            hint=did_you_mean(str(materialized), _MATERIALIZED),
+        )
+    if materialized == "incremental" and not config.get("event_time"):
+        raise TemplateError(
+            "an incremental relation must say which column its windows cut",
+            place=file.place,
+            hint="add event_time='...' to config(...)",
+        )
+
+
+def _is_file(value: str) -> bool:
+    return value.lower().endswith(_FILE_SUFFIXES)
+
+
+def _matches(root: Path, value: str) -> list[Path]:
+    path = root / value
+    if any(sign in value for sign in "*?["):
+        base = Path(path.anchor) if path.is_absolute() else root
+        pattern = path.relative_to(base).as_posix()
+        return sorted(base.glob(pattern))
+    return [path] if path.is_file() else []
+
+
+def _reader(path: str) -> str:
+    lower = path.lower()
+    if lower.endswith(".parquet"):
+        return "read_parquet"
+    return "read_csv" if ".csv" in lower else "read_json"
+
+
+def _hash(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,45 @@
+"""``wml compile``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from warehouse_ml.cli.options import as_of_option, project_option, target_option
+from warehouse_ml.errors import ProjectError, did_you_mean
+
+
+@click.command("compile", short_help="Show the SQL that would run.")
+@click.argument("name")
+@as_of_option
+@target_option
+@project_option
+def command(name: str, as_of: dt.datetime, target: str | None, project: Path) -> None:
+    """Show the SQL of a relation, model, evaluation, rule or test as it renders at the clock.
+
+    MODEL@3 or MODEL@champion shows the prediction of that version as SQL over a relation named wml_input.
+    """
+    from warehouse_ml.catalog import Catalog, Clock
+    from warehouse_ml.project import find_project, load_project
+
+    settings = load_project(find_project(project))
+    if "@" in name:
+        from warehouse_ml.registry import Registry
+
+        registry = Registry(settings.artifacts)
+        model, _, wanted = name.partition("@")
+        version = registry.get(model, wanted)
+        registry.load(version)
+        click.echo((registry.root / version.artifact_uri / "scoring.sql").read_text(encoding="utf-8"), nl=False)
+        return
+    catalog = Catalog(settings, settings.target(target))
+    found = [node for node in catalog.nodes.values() if node.name.lower() == name.lower()]
+    if not found:
+        known = sorted({node.name for node in catalog.nodes.values()})
+        raise ProjectError(f'nothing is called "{name}"', has=known, hint=did_you_mean(name, known))
+    for node in found:
+        if len(found) > 1:
+            click.echo(f"-- {node.place}")
+        click.echo(catalog.render(node, Clock(as_of)).strip() + "\n")

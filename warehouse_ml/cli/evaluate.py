@@ -1,0 +1,80 @@
+"""``wml evaluate``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
+from warehouse_ml.cli.output import format_table, note, print_rows, status
+
+if TYPE_CHECKING:
+    from warehouse_ml.evaluation import EvaluatedWindow
+
+_SHOWN_WINDOWS = 12
+
+
+@click.command("evaluate", short_help="Bring everything up to date and evaluate each window that is due.")
+@click.argument("names", nargs=-1)
+@click.option("--restate", is_flag=True, help="Evaluate every window again, due or not.")
+@as_of_option
+@target_option
+@format_option
+@project_option
+def command(
+    names: tuple[str, ...], restate: bool, as_of: dt.datetime, target: str | None, output: str, project: Path
+) -> None:
+    """Evaluate each window that is due, for the evaluations NAMES (all by default).
+
+    The weekly command: it builds what the evaluations read, scores the requests that are due, joins them with the
+    answers known at the clock, and writes metrics, fairness, calibration and drift. A window is due when it has
+    ended and was never evaluated, or its requests, answers or maturity changed. Running it again changes nothing.
+    """
+    from warehouse_ml.evaluation import worst_slices
+    from warehouse_ml.loop import evaluate_step
+    from warehouse_ml.project import find_project
+    from warehouse_ml.session import open_session
+
+    with open_session(find_project(project), target) as session:
+        with status() as say:
+            windows = evaluate_step(session, names, as_of, restate=restate, on_step=say)
+        ids = [window.evaluation_id for window in windows]
+        worst = worst_slices(session.warehouse, ids) if ids else []
+    rows = [window_row(window) for window in windows]
+    if output != "table":
+        print_rows(rows, output, window_columns(rows))
+        return
+    if not rows:
+        note("nothing is due: every window that has ended is evaluated")
+        return
+    shown = rows[-_SHOWN_WINDOWS:]
+    print_rows(shown, output, window_columns(shown))
+    if len(rows) > len(shown):
+        note(f"({len(rows) - len(shown)} earlier windows were evaluated too; see wml.evaluations)")
+    if worst:
+        click.echo("\nworst slices, against the whole of their window:\n")
+        click.echo(format_table(worst, list(worst[0])))
+
+
+def window_row(window: EvaluatedWindow) -> dict[str, Any]:
+    """Return a window as a row to print."""
+    return {
+        "evaluation": window.evaluation,
+        "version": window.version,
+        "window_start": window.window_start,
+        "n_requests": window.n_requests,
+        "n_labelled": window.n_labelled,
+        "is_mature": window.is_mature,
+        **window.metrics,
+    }
+
+
+def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the columns of windows, those that hold nothing at all left out."""
+    first = ["evaluation", "version", "window_start", "n_requests", "n_labelled", "is_mature"]
+    rest = dict.fromkeys(name for row in rows for name in row if name not in first)
+    return [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]

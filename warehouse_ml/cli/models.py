@@ -1,0 +1,90 @@
+"""``wml models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from warehouse_ml.cli.options import format_option, project_option
+from warehouse_ml.cli.output import print_rows
+from warehouse_ml.errors import WmlError
+
+
+@click.group("models", short_help="List the versions of models, or show one.")
+def command() -> None:
+    """List the versions of models, or show one."""
+
+
+@command.command("list")
+@click.argument("model", required=False)
+@format_option
+@project_option
+def list_(model: str | None, output: str, project: Path) -> None:
+    """List every version, or those of MODEL, with its metrics on the rows held out and the aliases it has now."""
+    import datetime as dt
+
+    registry, _ = _registry(project)
+    now = dt.datetime.now(dt.UTC)
+    aliases: dict[tuple[str, int], list[str]] = {}
+    for name, alias in sorted({(line.model, line.alias) for line in registry.ledger()}):
+        holder = registry.holder(name, alias, now)
+        if holder is not None:
+            aliases.setdefault((name, holder.version), []).append(alias)
+    rows = [
+        {
+            "model": version.model,
+            "version": version.version,
+            "aliases": ", ".join(aliases.get((version.model, version.version), [])),
+            "as_of": version.as_of,
+            "model_type": version.model_type,
+            "n_rows": version.n_rows,
+            **{f"held_out_{name}": version.metrics.get(name) for name in ("roc_auc", "accuracy", "r2_score")},
+            "artifact_hash": version.artifact_hash[:12],
+        }
+        for version in registry.versions(model)
+    ]
+    unused = [key for key in (rows[0] if rows else {}) if key.startswith("held_out_") and all(row[key] is None for row in rows)]
+    columns = [key for key in (rows[0] if rows else {"model": 1, "version": 1}) if key not in unused]
+    print_rows(rows, output, columns)
+
+
+@command.command("show")
+@click.argument("name")
+@format_option
+@project_option
+def show(name: str, output: str, project: Path) -> None:
+    """Show one version: MODEL is its champion, MODEL@3 the version 3, MODEL@challenger its challenger.
+
+    Every file of the version is checked against its hash first.
+    """
+    registry, _ = _registry(project)
+    model, _, wanted = name.partition("@")
+    if not model:
+        raise WmlError(f'"{name}" names no model', hint="write MODEL, MODEL@3 or MODEL@champion")
+    version = registry.get(model, wanted or "champion")
+    facts, parameters = registry.load(version)
+    listed = {
+        **{key: value for key, value in version.row().items() if key not in ("metrics", "environment")},
+        "folder": registry.root / version.artifact_uri,
+        **{f"held out: {key}": value for key, value in version.metrics.items()},
+        "scoring_path": facts["scoring_path"],
+        "split": facts["split"],
+        "features": ", ".join(feature.name for feature in parameters.features),
+        **{f"option: {key.lower()}": value for key, value in facts["options"].items() if value is not None},
+        **{f"environment: {key}": value for key, value in version.environment.items()},
+    }
+    rows = [{"property": key, "value": _text(value)} for key, value in listed.items()]
+    print_rows(rows, output, ["property", "value"])
+
+
+def _registry(project: Path):  # type: ignore[no-untyped-def]
+    from warehouse_ml.project import find_project, load_project
+    from warehouse_ml.registry import Registry
+
+    settings = load_project(find_project(project))
+    return Registry(settings.artifacts), settings
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

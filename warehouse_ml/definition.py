@@ -1,0 +1,266 @@
+"""CREATE MODEL, read: what is trained, on which rows, with which options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokens import Token, TokenType
+
+from warehouse_ml.dialect import WmlDuckDB, parse
+from warehouse_ml.errors import DefinitionError, did_you_mean
+from warehouse_ml.options import resolve_options
+
+__all__ = ["ModelDefinition", "Split", "read_definition"]
+
+SPLIT_METHODS = ("AUTO_SPLIT", "RANDOM", "CUSTOM", "SEQ", "NO_SPLIT")
+TASKS = ("binary", "multiclass", "regression")
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are held out of training.
+
+    Parameters
+    ----------
+    method : str
+        AUTO_SPLIT, RANDOM, CUSTOM, SEQ or NO_SPLIT.
+    column : str or None
+        DATA_SPLIT_COL; not a feature.
+    eval_fraction, test_fraction : float
+        In [0, 1).
+    """
+
+    method: str
+    column: str | None
+    eval_fraction: float
+    test_fraction: float
+
+
+@dataclass(frozen=True)
+class ModelDefinition:
+    """A CREATE MODEL statement.
+
+    Parameters
+    ----------
+    name : str
+    model_type : str
+        Upper case, as BigQuery ML writes it.
+    label : str
+        The one column of INPUT_LABEL_COLS.
+    weight_column : str or None
+        INSTANCE_WEIGHT_COL; not a feature.
+    split : Split
+    options : mapping
+        Every option of the model type with its value, defaults filled in; keys in upper case.
+    query : str
+        The SELECT after AS, as written.
+    query_line : int
+        The file's line on which the query starts.
+    text : str
+        The whole statement, rendered.
+    place : str
+        The file.
+    """
+
+    name: str
+    model_type: str
+    label: str
+    weight_column: str | None
+    split: Split
+    options: Mapping[str, Any]
+    query: str
+    query_line: int
+    text: str
+    place: str
+
+
+def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
+    """Read a rendered model file.
+
+    Parameters
+    ----------
+    text : str
+        One CREATE MODEL statement of the target's SQL.
+    name : str
+        The file's stem, which the model's name must be.
+    place : str
+        The file, for errors.
+
+    Raises
+    ------
+    TemplateError
+        If the SQL cannot be parsed.
+    DefinitionError
+        If it is not CREATE MODEL, or its options are wrong; with file and line.
+    """
+    tree = parse(text, place=place)
+    if not isinstance(tree, exp.Create) or tree.kind != "MODEL":
+        raise DefinitionError(
+            "a file in models/ holds one CREATE MODEL statement",
+            place=place,
+            hint="create or replace model name options (model_type = '...') as select ...",
+        )
+    tokens = WmlDuckDB().tokenize(text)
+    found = tree.this.name
+    if found.lower() != name.lower():
+        raise DefinitionError(
+            f'the model is called "{found}", the file "{name}"', place=place, hint="give both the same name"
+        )
+    written, transform = _properties(tree, tokens, place)
+    if transform:
+        raise DefinitionError(
+            "TRANSFORM is not read by this release",
+            place=f"{place}:{_line_of(tokens, 'TRANSFORM')}",
+            hint="numbers are imputed and scaled, text is encoded without it; write other expressions in the SELECT",
+        )
+    if tree.expression is None:
+        raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
+    model_type = str(written.get("MODEL_TYPE", "")).upper()
+    options = resolve_options(
+        model_type, written, place, lines={key: _line_of(tokens, key) for key in written}
+    )
+    start = _query_start(tokens)
+    _check_projections(tree.expression, place, options)
+    return ModelDefinition(
+        name=name,
+        model_type=model_type,
+        label=_label(options, place),
+        weight_column=_optional_name(options.get("INSTANCE_WEIGHT_COL")),
+        split=_split(options, written, f"{place}:{_line_of(tokens, 'OPTIONS')}"),
+        options=MappingProxyType(options),
+        query=text[start:].strip().rstrip(";").rstrip(),
+        query_line=text[:start].count("\n") + 1 + _leading_newlines(text[start:]),
+        text=text.strip(),
+        place=place,
+    )
+
+
+def _properties(tree: exp.Create, tokens: list[Token], place: str) -> tuple[dict[str, Any], bool]:
+    written: dict[str, Any] = {}
+    transform = False
+    properties = tree.args.get("properties")
+    for node in properties.expressions if properties else []:
+        if isinstance(node, exp.TransformModelProperty):
+            transform = True
+            continue
+        key = node.name.upper()
+        if key in written:
+            raise DefinitionError(f"the option {key.lower()} is given twice", place=f"{place}:{_line_of(tokens, key)}")
+        written[key] = _value(node.args["value"], key, f"{place}:{_line_of(tokens, key)}")
+    return written, transform
+
+
+def _value(node: exp.Expr, key: str, place: str) -> Any:
+    if isinstance(node, exp.Literal):
+        if node.is_string:
+            return node.this
+        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Null):
+        return None
+    if isinstance(node, exp.Neg):
+        return -_value(node.this, key, place)
+    if isinstance(node, exp.Array):
+        return [_value(item, key, place) for item in node.expressions]
+    if isinstance(node, (exp.Struct, exp.Tuple)):
+        return tuple(_value(getattr(item, "expression", None) or item, key, place) for item in node.expressions)
+    if isinstance(node, exp.PropertyEQ):
+        return _value(node.expression, key, place)
+    if isinstance(node, exp.Anonymous) and node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
+        raise DefinitionError(
+            f"{node.name.lower()} is not read by this release", place=place, hint=f"give {key.lower()} one value"
+        )
+    raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
+
+
+def _label(options: Mapping[str, Any], place: str) -> str:
+    columns = options.get("INPUT_LABEL_COLS") or ["label"]
+    if len(columns) != 1:
+        raise DefinitionError(
+            f"one label column is needed, {len(columns)} are given",
+            place=place,
+            has=[str(column) for column in columns],
+            hint="input_label_cols = ['...'] with one name; train one model a label",
+        )
+    return str(columns[0])
+
+
+def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: str) -> Split:
+    method = str(options.get("DATA_SPLIT_METHOD") or "AUTO_SPLIT").upper()
+    if method not in SPLIT_METHODS:
+        raise DefinitionError(
+            f'data_split_method = "{method.lower()}" is not known',
+            place=place,
+            has=[name.lower() for name in SPLIT_METHODS],
+            hint=did_you_mean(method, SPLIT_METHODS),
+        )
+    column = _optional_name(options.get("DATA_SPLIT_COL"))
+    if method in ("SEQ", "CUSTOM") and column is None:
+        raise DefinitionError(
+            f"data_split_method = '{method.lower()}' needs data_split_col",
+            place=place,
+            hint="name the timestamp that orders the rows" if method == "SEQ" else "name a boolean: true is held out",
+        )
+    if method not in ("SEQ", "CUSTOM") and column is not None and "DATA_SPLIT_METHOD" in written:
+        raise DefinitionError(f"data_split_col has no meaning with data_split_method = '{method.lower()}'", place=place)
+    evaluation = float(options.get("DATA_SPLIT_EVAL_FRACTION") or 0.0)
+    test = float(options.get("DATA_SPLIT_TEST_FRACTION") or 0.0)
+    if evaluation + test >= 1:
+        raise DefinitionError(f"{evaluation:g} + {test:g} held out leaves no row to train on", place=place)
+    return Split(method, column, evaluation, test)
+
+
+def _check_projections(query: exp.Expr, place: str, options: Mapping[str, Any]) -> None:
+    """Refuse a column selected twice, or the label's own expression under another name."""
+    if not isinstance(query, exp.Select):
+        return
+    label = str((options.get("INPUT_LABEL_COLS") or ["label"])[0]).lower()
+    seen: dict[str, exp.Expr] = {}
+    for projection in query.expressions:
+        name = projection.alias_or_name.lower()
+        if not name or name == "*":
+            continue
+        if name in seen:
+            what = "the label is also a feature" if name == label else "a column is selected twice"
+            raise DefinitionError(
+                f'{what}: "{projection.alias_or_name}"', place=place, hint="select it once, or name the other one"
+            )
+        seen[name] = projection.unalias()
+    answer = seen.get(label)
+    for name, expression in seen.items():
+        if name != label and answer is not None and expression == answer:
+            raise DefinitionError(
+                f'the feature "{name}" is the label "{label}" under another name', place=place, hint="leave it out"
+            )
+
+
+def _optional_name(value: object) -> str | None:
+    if isinstance(value, list):
+        return str(value[0]) if value else None
+    return str(value) if value else None
+
+
+def _query_start(tokens: list[Token]) -> int:
+    """Return where the text after the statement's own AS begins."""
+    depth = 0
+    for token in tokens:
+        if token.token_type == TokenType.L_PAREN:
+            depth += 1
+        elif token.token_type == TokenType.R_PAREN:
+            depth -= 1
+        elif token.token_type == TokenType.ALIAS and depth == 0:
+            return token.end + 1
+    raise DefinitionError("CREATE MODEL without AS")  # pragma: no cover - the parser found a query
+
+
+def _line_of(tokens: list[Token], word: str) -> int:
+    return next((token.line for token in tokens if token.text.upper() == word.upper()), 1)
+
+
+def _leading_newlines(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")

@@ -1,0 +1,10 @@
+-- grain: one row per training row
+-- unit:  the inputs' own
+-- null:  the inputs' own
+select
+{% for column in columns %}
+    {{ column | ident }}{% if not loop.last %},{% endif %}
+
+{% endfor %}
+from {{ read_parquet(path) }}
+where wml_split = 'train'

@@ -1,0 +1,10 @@
+"""Evaluation: the join of request, prediction and true answer -> counts -> metrics, slices, fairness, drift."""
+
+from __future__ import annotations
+
+from warehouse_ml.evaluation.drift import DriftInput
+from warehouse_ml.evaluation.run import EvaluatedWindow, evaluate
+from warehouse_ml.evaluation.spec import EvaluationSpec
+from warehouse_ml.evaluation.worst import worst_slices
+
+__all__ = ["DriftInput", "EvaluatedWindow", "EvaluationSpec", "evaluate", "worst_slices"]

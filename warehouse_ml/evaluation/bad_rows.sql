@@ -1,0 +1,78 @@
+-- grain: one row per reason why rows cannot be evaluated, and not one if they can
+-- unit:  n_rows counts rows; example is the least of their request ids, shown is its value
+-- null:  none
+with checked as (
+    select
+        request_rows.request_id,
+        {% if task == 'multiclass' %}
+        case
+            when request_rows.request_id is null then 'id'
+            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
+        end as problem,
+        cast(null as {{ type('string') }}) as shown_value,
+        {% else %}
+        case
+            when request_rows.request_id is null then 'id'
+            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
+            when request_rows.score is not null and {{ finite('request_rows.score') }} is null then 'score'
+            when request_rows.label is not null and {{ finite('request_rows.label') }} is null then 'label'
+            {% if task == 'binary' %}
+            when request_rows.score < 0 or request_rows.score > 1 then 'range'
+            when request_rows.label not in (0, 1) then 'values'
+            when request_rows.prediction not in (0, 1) then 'decision'
+            {% endif %}
+        end as problem,
+        case
+            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
+                then {{ as_string('request_rows.weight') }}
+            when {{ finite('request_rows.score') }} is null or request_rows.score < 0 or request_rows.score > 1
+                then {{ as_string('coalesce(request_rows.score, request_rows.label, request_rows.prediction)') }}
+            when request_rows.label is not null then {{ as_string('request_rows.label') }}
+            else {{ as_string('request_rows.prediction') }}
+        end as shown_value,
+        {% endif %}
+        request_rows.weight
+    from wml_rows as request_rows
+),
+
+bad as (
+    select
+        checked.problem,
+        count(*) as n_rows,
+        min(checked.request_id) as example,
+        min(checked.shown_value) as shown_value
+    from checked
+    where checked.problem is not null
+    group by checked.problem
+),
+
+twice as (
+    select
+        joined.request_id,
+        joined.version,
+        count(*) as n_rows
+    from wml_joined as joined
+    where joined.request_id in (select request_rows.request_id from wml_rows as request_rows)
+    group by
+        joined.request_id,
+        joined.version
+    having count(*) > 1
+)
+
+select
+    bad.problem,
+    {{ as_int('bad.n_rows') }} as n_rows,
+    bad.example,
+    bad.shown_value
+from bad
+union all
+select
+    'twice' as problem,
+    {{ as_int('count(*)') }} as n_rows,
+    min(twice.request_id) as example,
+    {{ as_string('max(twice.n_rows)') }} as shown_value
+from twice
+having count(*) > 0
+order by
+    n_rows desc,
+    problem

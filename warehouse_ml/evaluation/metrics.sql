@@ -1,0 +1,82 @@
+-- grain: one row per unit, slice and metric, as it is shown
+-- unit:  intervals at 95 %
+-- null:  value and interval of a metric whose own denominator is 0, or, but for the overall row, below min_slice_size
+{{ create_scratch('wml_metric') }}
+with judged as (
+    select
+        measured.unit,
+        measured.slice_set,
+        case measured.slice_set
+            {% for slice in slices %}
+            when {{ loop.index0 }} then {{ slice.key | literal }}
+            {% endfor %}
+        end as slice_key,
+        measured.slice_value,
+        measured.metric,
+        measured.ci_method,
+        {{ finite('measured.value') }} as value,
+        measured.variance,
+        measured.n_rows,
+        measured.denominator,
+        {{ safe_divide('measured.denominator * measured.denominator', 'measured.denominator_squares') }} as n_effective,
+        case measured.metric
+            when 'n_requests' then false
+            when 'n_labelled' then false
+            when 'label_coverage' then false
+            else measured.slice_set > 0 and measured.n_own < {{ param('min_slice_size') }}
+        end as is_suppressed,
+        measured.n_own,
+        measured.null_reason
+    from wml_measured as measured
+),
+
+shown as (
+    select
+        judged.unit,
+        judged.slice_set,
+        judged.slice_key,
+        judged.slice_value,
+        judged.metric,
+        judged.ci_method,
+        case when not judged.is_suppressed then judged.value end as value,
+        1.959963984540054e0 * sqrt(case when judged.variance > 0 then judged.variance when judged.variance is not null then 0e0 end) as half_width,
+        judged.n_rows,
+        judged.denominator,
+        judged.n_effective,
+        judged.is_suppressed,
+        case
+            when judged.is_suppressed then
+                'denominator ' || {{ as_string('judged.n_own') }} || ' < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
+            when judged.value is null then judged.null_reason
+        end as reason
+    from judged
+)
+
+select
+    shown.unit,
+    shown.slice_set,
+    shown.slice_key,
+    shown.slice_value,
+    shown.metric,
+    shown.value,
+    case
+        when shown.value is null then null
+        when shown.ci_method in ('wilson', 'wilson_kish') and shown.n_effective > 0
+            then {{ wilson_lower('shown.value', 'shown.n_effective') }}
+        when shown.ci_method = 'delong' and shown.value - shown.half_width < 0 then 0e0
+        when shown.ci_method in ('delong', 'normal') then shown.value - shown.half_width
+    end as ci_lower,
+    case
+        when shown.value is null then null
+        when shown.ci_method in ('wilson', 'wilson_kish') and shown.n_effective > 0
+            then {{ wilson_upper('shown.value', 'shown.n_effective') }}
+        when shown.ci_method = 'delong' and shown.value + shown.half_width > 1 then 1e0
+        when shown.ci_method in ('delong', 'normal') then shown.value + shown.half_width
+    end as ci_upper,
+    case when shown.value is not null then shown.ci_method end as ci_method,
+    {{ as_int('shown.n_rows') }} as n,
+    {{ as_double('shown.denominator') }} as denominator,
+    shown.n_effective,
+    shown.is_suppressed,
+    shown.reason
+from shown

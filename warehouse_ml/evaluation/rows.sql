@@ -1,0 +1,66 @@
+-- grain: one row per request and version asked before as_of, of every window
+-- unit:  score in [0, 1] for a binary task, else the label's own; label 0 or 1, a number, or text
+-- null:  label where it was not known at as_of; a null slice is a group of its own, '(null)'
+{% if columns.has_label_known_at %}
+{%- set label = 'case when joined.label_known_at > ' ~ param('as_of') ~ ' then null else joined.label end' %}
+{% else %}
+{%- set label = 'joined.label' %}
+{% endif %}
+{%- set label = as_int(label) if columns.is_boolean_label and task != 'multiclass' else label %}
+{%- set prediction = as_int('joined.prediction') if columns.is_boolean_prediction else 'joined.prediction' %}
+{{ create_scratch('wml_joined') }}
+with asked as (
+    select
+        {{ as_string('joined.request_id') }} as request_id,
+        {{ as_int('joined.model_version' if columns.has_version else 'null') }} as version,
+        cast(joined.requested_at as {{ type('timestamp') }}) as requested_at,
+        {{ as_double('joined.score' if columns.has_score else 'null') }} as score,
+        {% if task == 'multiclass' %}
+        {{ as_string('joined.prediction') }} as prediction,
+        {{ as_string(label) }} as label,
+        {% elif task == 'regression' and not columns.has_score %}
+        {{ as_double(prediction) }} as prediction,
+        {{ as_double(label) }} as label,
+        {% else %}
+        {{ as_double(prediction if not columns.has_score else 'null') }} as prediction,
+        {{ as_double(label) }} as label,
+        {% endif %}
+        {% for slice in slice_columns %}
+        coalesce({{ as_string('joined.' ~ (slice.column | ident)) }}, '(null)') as {{ slice.name }},
+        {% endfor %}
+        {{ as_double('joined.sample_weight' if columns.has_weight else '1') }} as weight
+    from (
+{{ join_sql }}
+    ) as joined
+    where joined.requested_at < {{ param('as_of') }}
+)
+
+select
+    asked.request_id,
+    asked.version,
+    asked.requested_at,
+    {% if window == 'all' %}
+    cast(null as {{ type('timestamp') }}) as window_start,
+    {% else %}
+    {{ period_start('asked.requested_at', window) }} as window_start,
+    {% endif %}
+    {% if task == 'binary' and columns.has_score %}
+    asked.score,
+    case
+        when asked.score >= {{ param('threshold') }} then 1e0
+        when asked.score is not null then 0e0
+    end as prediction,
+    {% elif task == 'regression' %}
+    coalesce(asked.score, asked.prediction) as score,
+    coalesce(asked.score, asked.prediction) as prediction,
+    {% else %}
+    asked.score,
+    asked.prediction,
+    {% endif %}
+    asked.label,
+    asked.weight,
+    {% for slice in slice_columns %}
+    asked.{{ slice.name }},
+    {% endfor %}
+    {{ hash_int(row_text(row_columns)) }} as row_hash
+from asked

@@ -1,0 +1,279 @@
+"""Evaluate what is due: the join is read once, every window, version and slice is computed together."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from warehouse_ml.errors import DataError
+from warehouse_ml.evaluation.drift import DriftInput, write_drift
+from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
+from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Warehouse
+
+__all__ = ["EvaluatedWindow", "evaluate"]
+
+_SCRATCH = (
+    "wml_joined",
+    "wml_due",
+    "wml_rows",
+    "wml_bins",
+    "wml_ranking",
+    "wml_moments",
+    "wml_medians",
+    "wml_confusion",
+    "wml_measured",
+    "wml_metric",
+)
+_RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift")
+_FAIRNESS_METRICS = {
+    "binary": (
+        "selection_rate",
+        "recall",
+        "false_positive_rate",
+        "precision",
+        "accuracy",
+        "false_negative_rate",
+        "roc_auc",
+    ),
+    "multiclass": ("accuracy",),
+    "regression": ("mean_error", "mean_absolute_error"),
+}
+
+
+@dataclass(frozen=True)
+class EvaluatedWindow:
+    """One version in one window, as just evaluated.
+
+    ``metrics`` are those over everything, by name; None where a metric cannot be computed.
+    """
+
+    evaluation_id: str
+    model: str | None
+    version: int | None
+    window_start: dt.datetime | None
+    window_end: dt.datetime | None
+    as_of: dt.datetime
+    n_requests: int
+    n_labelled: int
+    label_coverage: float
+    is_mature: bool
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def evaluate(
+    warehouse: Warehouse,
+    spec: EvaluationSpec,
+    join_sql: str,
+    *,
+    as_of: dt.datetime,
+    restate: bool = False,
+    drift: Sequence[DriftInput] = (),
+) -> list[EvaluatedWindow]:
+    """Evaluate every window that ended by ``as_of`` and was never evaluated, or changed since.
+
+    A window changes when its requests, known labels, predictions, weights or slices do, when the definition does, or
+    when it becomes mature. All of it is one transaction; running it twice writes once.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    spec : EvaluationSpec
+    join_sql : str
+        The rendered query of the evaluation file: one row per request and model version.
+    as_of : datetime
+        Later requests are left out and labels known later are unknown; without a zone it is UTC.
+    restate : bool
+        Evaluate windows that did not change as well.
+    drift : sequence of DriftInput
+        Reference and current inputs of each version whose drift is wanted.
+
+    Returns
+    -------
+    list of EvaluatedWindow
+        By version and window; empty when nothing is due.
+
+    Raises
+    ------
+    DefinitionError
+        If a slice names no column of the join.
+    DataError
+        If the join lacks a column, or rows cannot be evaluated; nothing is written then.
+    """
+    if as_of.tzinfo is None:
+        as_of = as_of.replace(tzinfo=dt.UTC)
+    join_sql = join_sql.strip().rstrip(";")
+    columns = join_columns(warehouse, spec, join_sql)
+    steps = _Steps(warehouse, spec, columns, as_of)
+    with warehouse.transaction():
+        steps.run("rows.sql", join_sql=join_sql)
+        steps.run("due.sql", restate=restate)
+        due = steps.fetch("due_list.sql")
+        if due:
+            steps.run("due_rows.sql")
+            _refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
+            if any(row["is_replacement"] for row in due):
+                for table in _RESULTS:
+                    steps.run("forget.sql", table=table)
+            _measure(steps, spec, columns)
+            steps.run("write_evaluations.sql")
+            steps.run("write_metrics.sql")
+            if spec.slices:
+                steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
+            if spec.task == "binary" and columns.has_score:
+                steps.run("write_calibration.sql")
+            write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
+        overall = _by_unit(steps.fetch("overall.sql")) if due else {}
+        for table in _SCRATCH:
+            steps.run("drop_scratch.sql", table=table)
+    return [
+        EvaluatedWindow(
+            evaluation_id=row["evaluation_id"],
+            model=spec.model,
+            version=row["version"],
+            window_start=row["window_start"],
+            window_end=row["window_end"],
+            as_of=as_of,
+            n_requests=row["n_requests"],
+            n_labelled=row["n_labelled"],
+            label_coverage=row["n_labelled"] / row["n_requests"],
+            is_mature=row["is_mature"],
+            metrics=overall[row["unit"]],
+        )
+        for row in due
+    ]
+
+
+class _Steps:
+    """The statements of one evaluation, with the names and the parameters they share."""
+
+    def __init__(
+        self, warehouse: Warehouse, spec: EvaluationSpec, columns: JoinColumns, as_of: dt.datetime
+    ) -> None:
+        self._warehouse = warehouse
+        names = {column: f"slice_{index}" for index, column in enumerate(spec.slice_columns)}
+        keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.slices)]
+        value_column = "score" if columns.has_score else "prediction"
+        row_columns = ["request_id", value_column, "label", *names.values()]
+        if columns.has_weight:
+            row_columns.append("weight")
+        self._names: dict[str, Any] = {
+            "task": spec.task,
+            "window": spec.window,
+            "columns": columns,
+            "wilson": "wilson_kish" if columns.has_weight else "wilson",
+            "names": list(names.values()),
+            "slice_columns": [{"column": column, "name": name} for column, name in names.items()],
+            "slices": [
+                {"index": index, "key": key, "names": [names[column] for column in slice_]}
+                for index, (key, slice_) in enumerate(keys)
+            ],
+            "row_columns": [f"asked.{name}" for name in row_columns],
+        }
+        self._parameters = {
+            "evaluation": spec.name,
+            "model": spec.model,
+            "as_of": as_of,
+            "as_of_text": as_of.astimezone(dt.UTC).isoformat(),
+            "definition_hash": spec.definition_hash,
+            "maturity_seconds": spec.maturity_seconds,
+            "min_slice_size": spec.min_slice_size,
+            "threshold": spec.threshold,
+        }
+        self._written = {
+            name: re.compile(re.escape(_written_parameter(name, warehouse.engine)) + r"\b")
+            for name in (*self._parameters, "restate")
+        }
+
+    def run(self, file: str, *, restate: bool = False, join_sql: str = "", **names: Any) -> None:
+        sql = self._render(file, {**names, "join_sql": join_sql})
+        # The user's own text is left out of the search: a dollar in it is no parameter of ours.
+        own = self._render(file, {**names, "join_sql": ""}) if join_sql else sql
+        self._warehouse.run(sql, self._named(own, {**self._parameters, "restate": restate}))
+
+    def fetch(self, file: str) -> list[dict[str, Any]]:
+        sql = self._render(file, {})
+        rows: list[dict[str, Any]] = self._warehouse.fetch(sql, self._named(sql, self._parameters)).to_pylist()
+        return rows
+
+    def _render(self, file: str, names: Mapping[str, Any]) -> str:
+        return statement(__package__, file, self._warehouse.engine, **self._names, **names)
+
+    def _named(self, sql: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that the statement names; an engine refuses others."""
+        return {name: value for name, value in parameters.items() if self._written[name].search(sql)}
+
+
+@lru_cache
+def _written_parameter(name: str, engine: str) -> str:
+    return statement("warehouse_ml.warehouses", "parameter.sql", engine, name=name)
+
+
+def _measure(steps: _Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
+    if spec.task == "binary":
+        steps.run("bins.sql")
+        steps.run("ranking_weighted.sql" if columns.has_weight else "ranking.sql")
+    elif spec.task == "regression":
+        steps.run("moments.sql")
+        steps.run("medians.sql")
+    else:
+        steps.run("confusion.sql")
+    steps.run(f"metrics_{spec.task}.sql")
+    steps.run("metrics.sql")
+
+
+def _by_unit(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:
+    metrics: dict[int, dict[str, float | None]] = {}
+    for row in rows:
+        metrics.setdefault(row["unit"], {})[row["metric"]] = row["value"]
+    return metrics
+
+
+_PROBLEMS = {
+    "id": ("{n} rows have no request_id", "leave them out in the query"),
+    "weight": (
+        "{n} rows have a sample_weight that is no weight, such as {shown} (request {example})",
+        "a weight is a finite number of 0 or more",
+    ),
+    "score": (
+        "{n} scores are not finite, such as {shown} (request {example})",
+        "leave such rows out in the query, or make the score null",
+    ),
+    "range": (
+        "{n} scores are outside [0, 1], such as {shown} (request {example})",
+        "the score of a binary task is a probability; for other predictions set task='regression'",
+    ),
+    "label": (
+        "{n} labels are not finite, such as {shown} (request {example})",
+        "make a label that is not known null",
+    ),
+    "values": (
+        "{n} labels are neither 0 nor 1, such as {shown} (request {example})",
+        "a binary label is a boolean or 0 and 1; for others set task='multiclass' or task='regression'",
+    ),
+    "decision": (
+        "{n} predictions are neither 0 nor 1, such as {shown} (request {example})",
+        "a binary prediction is a boolean or 0 and 1; a probability is called score",
+    ),
+    "twice": (
+        "{n} requests occur more than once for one version, such as {example} ({shown} rows)",
+        "the query yields one row per request_id and model_version: look for a join that multiplies rows",
+    ),
+}
+
+
+def _refuse_bad_rows(spec: EvaluationSpec, problems: Sequence[Mapping[str, Any]]) -> None:
+    if not problems:
+        return
+    first = problems[0]
+    what, hint = _PROBLEMS[first["problem"]]
+    raise DataError(
+        what.format(n=first["n_rows"], example=first["example"], shown=first["shown_value"]),
+        place=spec.place,
+        hint=hint,
+    )

@@ -1,0 +1,200 @@
+"""What an evaluation file says about itself in ``config(...)``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from warehouse_ml.errors import DefinitionError, did_you_mean
+
+__all__ = ["OVERALL", "EvaluationSpec"]
+
+OVERALL = "overall"
+"""The slice key over everything; its value is ``all``."""
+
+TASKS = ("binary", "multiclass", "regression")
+WINDOWS = ("all", "day", "week", "month")
+_KEYS = (
+    "model",
+    "task",
+    "threshold",
+    "slices",
+    "window",
+    "maturity",
+    "min_slice_size",
+    "reference",
+)
+_GENERAL_KEYS = ("materialized", "tags", "description")
+_UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_DURATION = re.compile(r"\s*(\d+)\s*(second|minute|hour|day|week)s?\s*")
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """An evaluation, as its file configures it.
+
+    Parameters
+    ----------
+    name : str
+        The evaluation: the file's name without its ending.
+    place : str
+        The file, for errors.
+    definition_hash : str
+        Of the rendered definition; windows are evaluated again when it changes.
+    model : str or None
+        Whose predictions these are; None when nobody of this project made them.
+    task : {'binary', 'multiclass', 'regression'}
+    threshold : float
+        Binary: a score of at least this much, in [0, 1], is a positive prediction.
+    slices : tuple of tuple of str
+        Columns of each slice key; two or more are an intersection.
+    window : {'all', 'day', 'week', 'month'}
+        How requests are cut in time.
+    maturity_seconds : float
+        How long after the end of a window its labels are complete.
+    min_slice_size : int
+        A metric of a slice whose own denominator counts fewer rows is not shown.
+    reference : mapping of str to str
+        The reference group of a slice key.
+    """
+
+    name: str
+    place: str
+    definition_hash: str
+    model: str | None = None
+    task: str = "binary"
+    threshold: float = 0.5
+    slices: tuple[tuple[str, ...], ...] = ()
+    window: str = "all"
+    maturity_seconds: float = 0.0
+    min_slice_size: int = 30
+    reference: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_config(
+        cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str
+    ) -> EvaluationSpec:
+        """Read the arguments of ``config(...)``.
+
+        Raises
+        ------
+        DefinitionError
+            If a key is unknown or a value is not one of those it may have.
+        """
+        for key in config:
+            if key not in _KEYS and key not in _GENERAL_KEYS:
+                raise DefinitionError(
+                    f'an evaluation has no setting "{key}"',
+                    place=place,
+                    has=_KEYS,
+                    hint=did_you_mean(key, _KEYS),
+                )
+        slices = _slices(config.get("slices"), place)
+        return cls(
+            name=name,
+            place=place,
+            definition_hash=definition_hash,
+            model=_model(config.get("model"), place),
+            task=_choice("task", config.get("task"), TASKS, "binary", place),
+            threshold=_threshold(config.get("threshold"), place),
+            slices=slices,
+            window=_choice("window", config.get("window"), WINDOWS, "all", place),
+            maturity_seconds=_duration(config.get("maturity"), place),
+            min_slice_size=_min_slice_size(config.get("min_slice_size"), place),
+            reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
+        )
+
+    @property
+    def slice_columns(self) -> list[str]:
+        """The columns that any slice needs, each once, in order."""
+        return list(dict.fromkeys(column for columns in self.slices for column in columns))
+
+
+def _choice(key: str, value: Any, choices: Sequence[str], default: str, place: str) -> str:
+    if value is None:
+        return default
+    if value not in choices:
+        raise DefinitionError(
+            f"{key} is {value!r}", place=place, has=choices, hint=did_you_mean(str(value), choices)
+        )
+    return str(value)
+
+
+def _model(value: Any, place: str) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise DefinitionError(f"model is {value!r}", place=place, hint="give the name of a model, as text")
+
+
+def _threshold(value: Any, place: str) -> float:
+    if value is None:
+        return 0.5
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise DefinitionError(f"threshold is {value!r}", place=place, hint="give a number from 0 to 1")
+    return float(value)
+
+
+def _min_slice_size(value: Any, place: str) -> int:
+    if value is None:
+        return 30
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise DefinitionError(
+            f"min_slice_size is {value!r}", place=place, hint="give a whole number of rows, such as 30"
+        )
+    return value
+
+
+def _duration(value: Any, place: str) -> float:
+    if value is None:
+        return 0.0
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise DefinitionError(
+            f"maturity is {value!r}",
+            place=place,
+            has=[f"{unit}s" for unit in _UNIT_SECONDS],
+            hint="write a number and a unit, such as '2 days'",
+        )
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def _slices(value: Any, place: str) -> tuple[tuple[str, ...], ...]:
+    hint = "give names of columns, or lists of names for intersections: slices=['origin', ['origin', 'carrier']]"
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise DefinitionError(f"slices is {value!r}", place=place, hint=hint)
+    slices: list[tuple[str, ...]] = []
+    for item in value:
+        names = [item] if isinstance(item, str) else item
+        if (
+            not isinstance(names, Sequence)
+            or not names
+            or any(not isinstance(name, str) or not name for name in names)
+            or len(set(names)) < len(names)
+        ):
+            raise DefinitionError(f"a slice is {item!r}", place=place, hint=hint)
+        if set(names) in [set(known) for known in slices]:
+            raise DefinitionError(f"the slice {item!r} is given twice", place=place)
+        slices.append(tuple(names))
+    return tuple(slices)
+
+
+def _reference(value: Any, keys: Sequence[str], place: str) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise DefinitionError(
+            f"reference is {value!r}", place=place, hint="give a value for a slice: reference={'sex': 'male'}"
+        )
+    for key in value:
+        if key not in keys:
+            raise DefinitionError(
+                f'reference names "{key}", which is no slice',
+                place=place,
+                has=keys,
+                hint=did_you_mean(str(key), keys),
+            )
+    return {str(key): str(group) for key, group in value.items()}

@@ -1,0 +1,55 @@
+-- grain: one row per evaluation_id, slice_key, slice_value, bin; overall and single slices
+-- unit:  bin 1 is [0, 0.1), bin 10 is [0.9, 1]; n counts rows, the means are weighted
+-- null:  none; a bin without rows has no row, nor has a slice below min_slice_size
+insert into {{ 'calibration' | wml }} (
+    evaluation_id,
+    evaluation,
+    model,
+    version,
+    window_start,
+    window_end,
+    as_of,
+    slice_key,
+    slice_value,
+    bin,
+    n,
+    mean_prediction,
+    mean_label
+)
+with slice_bins as (
+    select
+        bins.unit,
+        bins.slice_set,
+        bins.slice_value,
+        bins.bin,
+        bins.n_scored as n,
+        {{ safe_divide('bins.score', 'bins.tp + bins.fp + bins.tn + bins.fn') }} as mean_prediction,
+        {{ safe_divide('bins.tp + bins.fn', 'bins.tp + bins.fp + bins.tn + bins.fn') }} as mean_label,
+        sum(bins.n_scored) over (partition by bins.unit, bins.slice_set, bins.slice_value) as n_slice
+    from wml_bins as bins
+    where bins.bin is not null
+)
+
+select
+    due.evaluation_id,
+    {{ param('evaluation') }} as evaluation,
+    {{ param('model') }} as model,
+    due.version,
+    due.window_start,
+    due.window_end,
+    {{ param('as_of') }} as as_of,
+    case slice_bins.slice_set
+        {% for slice in slices %}
+        when {{ loop.index0 }} then {{ slice.key | literal }}
+        {% endfor %}
+    end as slice_key,
+    slice_bins.slice_value,
+    slice_bins.bin,
+    slice_bins.n,
+    slice_bins.mean_prediction,
+    slice_bins.mean_label
+from slice_bins
+inner join wml_due as due
+    on slice_bins.unit = due.unit
+where slice_bins.slice_set in ({% for slice in slices if slice.names | length < 2 %}{{ slice.index }}{% if not loop.last %}, {% endif %}{% endfor %})
+    and (slice_bins.slice_set = 0 or slice_bins.n_slice >= {{ param('min_slice_size') }})

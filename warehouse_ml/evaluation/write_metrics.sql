@@ -1,0 +1,45 @@
+-- grain: one row per evaluation_id, slice_key, slice_value, metric
+-- unit:  as in metrics.sql
+-- null:  as in metrics.sql
+insert into {{ 'metrics' | wml }} (
+    evaluation_id,
+    evaluation,
+    model,
+    version,
+    window_start,
+    window_end,
+    as_of,
+    slice_key,
+    slice_value,
+    metric,
+    value,
+    ci_lower,
+    ci_upper,
+    ci_method,
+    n,
+    denominator,
+    is_suppressed,
+    reason
+)
+select
+    due.evaluation_id,
+    {{ param('evaluation') }} as evaluation,
+    {{ param('model') }} as model,
+    due.version,
+    due.window_start,
+    due.window_end,
+    {{ param('as_of') }} as as_of,
+    shown.slice_key,
+    shown.slice_value,
+    shown.metric,
+    shown.value,
+    shown.ci_lower,
+    shown.ci_upper,
+    shown.ci_method,
+    shown.n,
+    shown.denominator,
+    shown.is_suppressed,
+    shown.reason
+from wml_metric as shown
+inner join wml_due as due
+    on shown.unit = due.unit

@@ -1,0 +1,266 @@
+"""The steps of the loop over an open project, and the weekly job that strings them together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from warehouse_ml.building import Built, build
+from warehouse_ml.catalog import Clock, Node
+from warehouse_ml.diagnosis import diagnosed
+from warehouse_ml.errors import SqlError, VersionNotFoundError
+from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
+from warehouse_ml.graph import NodeId
+from warehouse_ml.registry import CHAMPION
+from warehouse_ml.requests import Predicted, predict
+from warehouse_ml.requests.predict import ensure_log, log_of
+from warehouse_ml.rules import Firing, fire
+from warehouse_ml.session import Session
+from warehouse_ml.templates import statement
+from warehouse_ml.training import Trained, train
+
+__all__ = [
+    "TestResult",
+    "WeeklyRun",
+    "build_step",
+    "evaluate_step",
+    "predict_step",
+    "run_job",
+    "test_step",
+    "train_step",
+]
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What a test of the project returned: bad rows, none where all is well."""
+
+    __test__ = False
+
+    name: str
+    place: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class WeeklyRun:
+    """What one run of the job did.
+
+    Parameters
+    ----------
+    as_of : datetime
+    built : list of Built
+    predicted : list of Predicted
+    evaluated : list of EvaluatedWindow
+    firings : list of Firing
+    trained : list of Trained
+    """
+
+    as_of: dt.datetime
+    built: list[Built] = field(default_factory=list)
+    predicted: list[Predicted] = field(default_factory=list)
+    evaluated: list[EvaluatedWindow] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
+    trained: list[Trained] = field(default_factory=list)
+
+
+def build_step(
+    session: Session,
+    as_of: dt.datetime,
+    select: Sequence[str] = (),
+    *,
+    fresh: bool = False,
+    on_step: OnStep | None = None,
+) -> list[Built]:
+    """Build the relations that a selection names; a model or an evaluation stands for what it reads."""
+    graph = session.catalog.graph
+    chosen = set(graph.select(select))
+    if select:
+        asked_for = {node for node in chosen if node.kind != "relation"}
+        chosen |= graph.above(asked_for)
+    return _build(session, as_of, chosen, fresh=fresh, on_step=on_step)
+
+
+def train_step(
+    session: Session,
+    name: str,
+    as_of: dt.datetime,
+    *,
+    force: bool = False,
+    promote: str = "better",
+    on_step: OnStep | None = None,
+) -> Trained:
+    """Bring a model's relations up to date and train it."""
+    node = session.catalog.node("model", name)
+    _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
+    trained = train(
+        session.warehouse,
+        session.catalog,
+        session.registry,
+        node,
+        as_of,
+        force=force,
+        promote=promote,
+        on_step=on_step,
+    )
+    session.registry.show_in(session.warehouse)
+    return trained
+
+
+def predict_step(
+    session: Session, names: Sequence[str], as_of: dt.datetime, *, on_step: OnStep | None = None
+) -> list[Predicted]:
+    """Bring the requests of models up to date, and score and log those that are due."""
+    models = _models(session, names)
+    _build(session, as_of, session.catalog.graph.above([node.id for node in models]), on_step=on_step)
+    done = []
+    for node in models:
+        if on_step:
+            on_step(f"scoring {node.name}")
+        if not session.registry.periods(node.name, CHAMPION):
+            raise VersionNotFoundError(
+                f'the model "{node.name}" has no version yet',
+                place=node.place,
+                hint=f"train one: wml train {node.name}",
+            )
+        done += predict(session.warehouse, session.catalog, session.registry, node, as_of)
+    return done
+
+
+def evaluate_step(
+    session: Session,
+    names: Sequence[str],
+    as_of: dt.datetime,
+    *,
+    restate: bool = False,
+    on_step: OnStep | None = None,
+) -> list[EvaluatedWindow]:
+    """Bring what evaluations depend on up to date, and evaluate each window that is due.
+
+    Running it again at the same clock changes nothing.
+    """
+    catalog = session.catalog
+    nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")
+    models = {need.name for node in nodes for need in catalog.graph.above([node.id]) if need.kind == "model"}
+    if models:
+        predict_step(session, sorted(models), as_of, on_step=on_step)
+    _build(session, as_of, catalog.graph.above([node.id for node in nodes]), on_step=on_step)
+    done: list[EvaluatedWindow] = []
+    for node in nodes:
+        if on_step:
+            on_step(f"evaluating {node.name}")
+        done += _evaluate(session, node, as_of, restate=restate)
+    return done
+
+
+def run_job(session: Session, as_of: dt.datetime, *, on_step: OnStep | None = None) -> WeeklyRun:
+    """Do the weekly job at a clock: build, predict, evaluate, ask the rules, retrain what they name.
+
+    A model without a version is trained first.
+    """
+    catalog = session.catalog
+    result = WeeklyRun(as_of)
+    result.built.extend(build_step(session, as_of, on_step=on_step))
+    for node in catalog.of_kind("model"):
+        if session.registry.holder(node.name, CHAMPION, as_of) is None:
+            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    models = [node.name for node in catalog.of_kind("model")]
+    result.predicted.extend(predict_step(session, models, as_of, on_step=on_step) if models else [])
+    result.evaluated.extend(evaluate_step(session, [], as_of, on_step=on_step))
+    result.firings.extend(fire(session.warehouse, catalog, as_of))
+    due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
+    for node in catalog.of_kind("model"):
+        if node.name in due:
+            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    return result
+
+
+def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> list[TestResult]:
+    """Run the project's tests, each of which returns the rows that are wrong."""
+    catalog = session.catalog
+    nodes = [catalog.node("test", name) for name in names] or catalog.of_kind("test")
+    _build(session, as_of, catalog.graph.above([node.id for node in nodes]))
+    results = []
+    for node in nodes:
+        try:
+            rows = session.warehouse.fetch(_query(session, node, as_of))
+        except SqlError as error:
+            raise diagnosed(error, session.warehouse).placed(node.place) from None
+        results.append(TestResult(node.name, node.place, rows.num_rows))
+    return results
+
+
+test_step.__test__ = False  # type: ignore[attr-defined]
+
+
+def _evaluate(session: Session, node: Node, as_of: dt.datetime, *, restate: bool) -> list[EvaluatedWindow]:
+    spec = EvaluationSpec.from_config(
+        node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
+    )
+    drift = _drift_inputs(session, spec.model) if spec.model else []
+    try:
+        return evaluate(
+            session.warehouse, spec, _query(session, node, as_of), as_of=as_of, restate=restate, drift=drift
+        )
+    except SqlError as error:
+        raise diagnosed(error, session.warehouse).placed(node.place) from None
+
+
+def _drift_inputs(session: Session, model: str) -> list[DriftInput]:
+    """Compare what each version that serves was asked with the rows it was trained on."""
+    engine = session.warehouse.engine
+    inputs = []
+    serving = {period.version for alias in (CHAMPION,) for period in session.registry.periods(model, alias)}
+    for version in session.registry.versions(model):
+        if version.version not in serving:
+            continue
+        _, parameters = session.registry.load(version)
+        columns = {
+            feature.name: "categorical" if feature.is_categorical else "numeric" for feature in parameters.features
+        }
+        path = session.registry.snapshot_path(version).as_posix()
+        inputs.append(
+            DriftInput(
+                version=version.version,
+                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=list(columns), path=path),
+                current_sql=statement(
+                    __package__,
+                    "drift_current.sql",
+                    engine,
+                    columns=list(columns),
+                    log=log_of(model),
+                    version=version.version,
+                ),
+                columns=columns,
+            )
+        )
+    return inputs
+
+
+def _build(
+    session: Session,
+    as_of: dt.datetime,
+    nodes: set[NodeId],
+    *,
+    fresh: bool = False,
+    on_step: OnStep | None = None,
+) -> list[Built]:
+    catalog = session.catalog
+    for node in nodes:
+        if node.kind == "model":
+            ensure_log(session.warehouse, catalog, node.name)
+    ordered = [catalog.nodes[node] for node in catalog.graph.order if node in nodes and node.kind == "relation"]
+    return build(session.warehouse, catalog, as_of, ordered, fresh=fresh, on_step=on_step)
+
+
+def _models(session: Session, names: Sequence[str]) -> list[Node]:
+    if names:
+        return [session.catalog.node("model", name) for name in names]
+    return session.catalog.of_kind("model")
+
+
+def _query(session: Session, node: Node, as_of: dt.datetime) -> str:
+    return session.catalog.render(node, Clock(as_of)).rstrip().rstrip(";")

@@ -1,0 +1,7 @@
+"""Versions of models: folders of data, an index, and the ledger of aliases."""
+
+from warehouse_ml.registry.aliases import CHALLENGER, CHAMPION, Alias
+from warehouse_ml.registry.registry import Registry
+from warehouse_ml.registry.version import Version, VersionContent
+
+__all__ = ["CHALLENGER", "CHAMPION", "Alias", "Registry", "Version", "VersionContent"]

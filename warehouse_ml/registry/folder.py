@@ -1,0 +1,124 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from warehouse_ml.errors import ArtifactError
+
+__all__ = ["hash_of", "locked", "publish_folder", "replace_file", "sweep"]
+
+STAGING_PREFIX = ".staging-"
+
+
+def hash_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in place in one step: readers see the old one or the new one.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be written; what was there before is still there.
+    """
+    staged = path.with_name(f"{STAGING_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(staged, content)
+        staged.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+def publish_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
+    """Put a folder of files in place in one step.
+
+    Parameters
+    ----------
+    parent : Path
+        The folder it goes into; made if it is not there.
+    name : str
+        Its name; must not be taken.
+    files : mapping of relative path to content
+
+    Raises
+    ------
+    ArtifactError
+        If the name is taken or the files cannot be written; nothing is left behind.
+    """
+    target = parent / name
+    staged = parent / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+    try:
+        for relative, content in files.items():
+            path = staged / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, content)
+        if target.exists():
+            raise ArtifactError("this version is there already", place=str(target))
+        staged.rename(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from None
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return target
+
+
+def sweep(parent: Path) -> None:
+    """Remove what a killed process left staged."""
+    for path in parent.glob(f"{STAGING_PREFIX}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a")
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    with handle:
+        try:
+            import fcntl
+        except ImportError:  # pragma: no cover - not on Windows, where rename alone keeps versions apart
+            yield
+            return
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _cannot_write(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"cannot be written: {error.strerror or error}",
+        place=str(path),
+        hint="is the folder writable and the disk not full? [artifacts] path in wml.toml says where it is",
+    )

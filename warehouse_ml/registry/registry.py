@@ -1,0 +1,207 @@
+"""The artifact store: folders of versions, the index over them, and the ledger, all of it Parquet and JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse_ml.errors import ArtifactError, VersionNotFoundError, did_you_mean
+from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
+from warehouse_ml.registry.folder import locked, publish_folder, replace_file, sweep
+from warehouse_ml.registry.version import (
+    INDEX_SCHEMA,
+    MANIFEST,
+    SNAPSHOT,
+    Version,
+    VersionContent,
+    manifest_bytes,
+    parquet_bytes,
+    read_content,
+    read_manifest,
+)
+from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Warehouse
+
+__all__ = ["Registry"]
+
+_INDEX = "index.parquet"
+_LEDGER = "aliases.parquet"
+
+
+class Registry:
+    """The versions under one folder.
+
+    The folders are the truth: a version is there when its folder is. The index is made again from them whenever
+    the two differ, so that losing it, or a crash between folder and index, loses nothing.
+
+    Parameters
+    ----------
+    root : Path
+        ``[artifacts] path``; made when the first version is published.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def versions(self, model: str | None = None) -> list[Version]:
+        """Return the versions of a model, or of all, oldest first.
+
+        Raises
+        ------
+        ArtifactError
+            If the index or a manifest cannot be read.
+        """
+        rows = [Version.from_row(row) for row in _read(self.root / _INDEX, INDEX_SCHEMA)]
+        folders = self._folders()
+        if {version.artifact_uri for version in rows} != set(folders):
+            rows = self._index_again()
+        return [version for version in rows if model is None or version.model == model]
+
+    def get(self, model: str, name: str = CHAMPION, *, at: dt.datetime | None = None) -> Version:
+        """Return a version by number or alias.
+
+        Parameters
+        ----------
+        model : str
+        name : str
+            A number, or an alias such as ``champion``.
+        at : datetime, optional
+            Who had the alias then; now by default.
+
+        Raises
+        ------
+        VersionNotFoundError
+            If the model has no such version, or nobody had the alias.
+        """
+        versions = self.versions(model)
+        if name.isdigit():
+            wanted: int | None = int(name)
+        else:
+            wanted = holder_at(self.ledger(), model, name, at or dt.datetime.now(dt.UTC))
+        for version in versions:
+            if version.version == wanted:
+                return version
+        raise self._not_found(model, name, versions)
+
+    def load(self, version: Version) -> tuple[dict[str, Any], Parameters]:
+        """Return a version's facts and parameters, every byte checked; no code in it runs.
+
+        Raises
+        ------
+        ArtifactError
+            If a file is missing or is not what was published.
+        """
+        return read_content(self.root / version.artifact_uri, version.artifact_hash)
+
+    def snapshot_path(self, version: Version) -> Path:
+        """Return where the rows are that the version was trained on."""
+        return (self.root / version.artifact_uri / SNAPSHOT).resolve()
+
+    def publish(self, describe: Callable[[int], Version], content: VersionContent) -> Version:
+        """Add a version: it is there whole, or not at all.
+
+        Parameters
+        ----------
+        describe : callable
+            Given the number that the version gets, returns its row; the registry fills in URI and hash.
+        content : VersionContent
+
+        Raises
+        ------
+        ArtifactError
+            If it cannot be written; nothing is left behind.
+        """
+        files = content.files()
+        with locked(self.root):
+            draft = describe(0)
+            number = max((version.version for version in self.versions(draft.model)), default=0) + 1
+            draft = dataclasses.replace(describe(number), artifact_uri=f"{draft.model}/{number}")
+            manifest = manifest_bytes(draft.row(), files)
+            sweep(self.root / draft.model)
+            publish_folder(self.root / draft.model, str(number), {**files, MANIFEST: manifest})
+            self._index_again()
+        return next(version for version in self.versions(draft.model) if version.version == number)
+
+    def ledger(self) -> list[Alias]:
+        """Return every line of the ledger, in the order written."""
+        return [Alias.from_row(row) for row in _read(self.root / _LEDGER, LEDGER_SCHEMA)]
+
+    def periods(self, model: str, alias: str) -> list[Period]:
+        """Return who had an alias when."""
+        return periods(self.ledger(), model, alias)
+
+    def holder(self, model: str, alias: str, at: dt.datetime) -> Version | None:
+        """Return the version that had an alias at an instant, or None."""
+        wanted = holder_at(self.ledger(), model, alias, at)
+        return next((version for version in self.versions(model) if version.version == wanted), None)
+
+    def write_ledger(self, lines: Sequence[Alias]) -> None:
+        """Add lines to the ledger, all of them or none."""
+        with locked(self.root):
+            rows = [dataclasses.asdict(line) for line in (*self.ledger(), *lines)]
+            replace_file(self.root / _LEDGER, parquet_bytes(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)))
+
+    def show_in(self, warehouse: Warehouse) -> None:
+        """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger."""
+        for file, schema in ((_INDEX, INDEX_SCHEMA), (_LEDGER, LEDGER_SCHEMA)):
+            path = self.root / file
+            if not path.exists():
+                with locked(self.root):
+                    replace_file(path, parquet_bytes(schema.empty_table()))
+        self.versions()
+        for view, file in (("model_versions", _INDEX), ("model_aliases", _LEDGER)):
+            path = (self.root / file).resolve().as_posix()
+            columns = (INDEX_SCHEMA if file == _INDEX else LEDGER_SCHEMA).names
+            warehouse.run(
+                statement(__package__, "registry_view.sql", warehouse.engine, view=view, path=path, columns=columns)
+            )
+
+    def _folders(self) -> list[str]:
+        return [path.parent.relative_to(self.root).as_posix() for path in self.root.glob(f"*/[0-9]*/{MANIFEST}")]
+
+    def _index_again(self) -> list[Version]:
+        versions = []
+        for uri in self._folders():
+            manifest, artifact_hash = read_manifest(self.root / uri)
+            row = {**manifest["version"], "artifact_uri": uri, "artifact_hash": artifact_hash}
+            for name in ("created_at", "as_of"):
+                row[name] = dt.datetime.fromisoformat(row[name])
+            versions.append(Version.from_row(row))
+        versions.sort(key=lambda version: (version.model, version.version))
+        table = pa.Table.from_pylist([version.row() for version in versions], schema=INDEX_SCHEMA)
+        replace_file(self.root / _INDEX, parquet_bytes(table))
+        return versions
+
+    def _not_found(self, model: str, name: str, versions: list[Version]) -> VersionNotFoundError:
+        if not versions:
+            known = sorted({version.model for version in self.versions()})
+            return VersionNotFoundError(
+                f'the model "{model}" has no version yet',
+                has=known or None,
+                hint=did_you_mean(model, known) or f"train one: wml train {model}",
+            )
+        aliases = sorted({line.alias for line in self.ledger() if line.model == model})
+        return VersionNotFoundError(
+            f'no version "{name}" of {model}', has=[*(str(version.version) for version in versions), *aliases]
+        )
+
+
+def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path, schema=schema).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(
+            f"cannot be read: {str(error).splitlines()[0]}",
+            place=str(path),
+            hint="delete the index: it is made again from the folders" if path.name == _INDEX else None,
+        ) from None
+    return rows

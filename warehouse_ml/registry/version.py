@@ -1,0 +1,227 @@
+"""One version of a model: what its folder holds, and how it is checked on the way in and out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse_ml.errors import ArtifactError
+from warehouse_ml.registry.folder import hash_of
+from warehouse_ml.scoring.parameters import Parameters
+
+__all__ = ["FORMAT", "INDEX_SCHEMA", "SNAPSHOT", "Version", "VersionContent", "read_content", "read_manifest"]
+
+FORMAT = 1
+"""The number of the folder's layout; it grows when an older release could not read it."""
+
+MANIFEST = "manifest.json"
+SNAPSHOT = "snapshot.parquet"
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("version", pa.int64()),
+        ("created_at", _TIMESTAMP),
+        ("as_of", _TIMESTAMP),
+        ("definition_hash", pa.string()),
+        ("data_hash", pa.string()),
+        ("artifact_uri", pa.string()),
+        ("artifact_hash", pa.string()),
+        ("git_commit", pa.string()),
+        ("model_type", pa.string()),
+        ("n_rows", pa.int64()),
+        ("metrics", pa.string()),
+        ("environment", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A row of the index: what is known of a version without opening its folder.
+
+    Parameters
+    ----------
+    model : str
+    version : int
+        1, 2, 3 ...
+    created_at, as_of : datetime
+        When it was made, and what the clock said.
+    definition_hash, data_hash : str
+        Of the definition (with all it reads) and of the training rows.
+    artifact_uri : str
+        Its folder, relative to the artifact store.
+    artifact_hash : str
+        Of the manifest, which holds the hash of every other file.
+    git_commit : str or None
+    model_type : str
+    n_rows : int
+        Training rows, held-out ones included.
+    metrics : mapping of str to float
+        On the rows held out of training; empty if none were.
+    environment : mapping of str to str
+        Python and package versions, the platform, the seed.
+    """
+
+    model: str
+    version: int
+    created_at: dt.datetime
+    as_of: dt.datetime
+    definition_hash: str
+    data_hash: str
+    artifact_uri: str
+    artifact_hash: str
+    git_commit: str | None
+    model_type: str
+    n_rows: int
+    metrics: Mapping[str, float | None]
+    environment: Mapping[str, Any]
+
+    def row(self) -> dict[str, Any]:
+        """Return the version as a row of the index."""
+        values = {name: getattr(self, name) for name in INDEX_SCHEMA.names}
+        return {**values, "metrics": _json(self.metrics), "environment": _json(self.environment)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Version:
+        """Return the version that a row of the index tells of."""
+        return cls(
+            **{**row, "metrics": json.loads(row["metrics"]), "environment": json.loads(row["environment"])}
+        )
+
+
+@dataclass(frozen=True)
+class VersionContent:
+    """What a version's folder holds: data alone, nothing that runs.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The fitted model with its frozen preprocessing.
+    definition : str
+        The rendered CREATE MODEL statement.
+    scoring_sql : str
+        The prediction as SQL over a relation named ``wml_input``.
+    snapshot : pyarrow.Table
+        The training rows with ``wml_split`` and ``wml_row_hash``.
+    facts : mapping
+        Options, split, path of scoring, warnings, parity, training progress.
+    """
+
+    parameters: Parameters
+    definition: str
+    scoring_sql: str
+    snapshot: pa.Table
+    facts: Mapping[str, Any]
+
+    def files(self) -> dict[str, bytes]:
+        """Return the folder's files, the manifest left out."""
+        files = {
+            "definition.sql": self.definition.encode(),
+            "scoring.sql": self.scoring_sql.encode(),
+            "facts.json": _json(self.facts).encode(),
+            SNAPSHOT: parquet_bytes(self.snapshot),
+        }
+        for name, table in self.parameters.to_tables().items():
+            files[f"parameters/{name}.parquet"] = parquet_bytes(table)
+        return files
+
+
+def manifest_bytes(version: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+    """Return the manifest: the format, the version's row, and the hash of every file."""
+    manifest = {
+        "format": FORMAT,
+        "version": {key: value for key, value in version.items() if key != "artifact_hash"},
+        "files": {name: {"sha256": hash_of(content), "bytes": len(content)} for name, content in sorted(files.items())},
+    }
+    return json.dumps(manifest, indent=2, sort_keys=True, default=str).encode()
+
+
+def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return a version's manifest and its hash.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing, not JSON, or of a later format.
+    """
+    path = folder / MANIFEST
+    try:
+        content = path.read_bytes()
+        manifest: dict[str, Any] = json.loads(content)
+        found = int(manifest["format"])
+    except FileNotFoundError:
+        raise ArtifactError("the version has no manifest", place=str(path)) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"the manifest cannot be read: {error}", place=str(path)) from None
+    if found > FORMAT:
+        raise ArtifactError(
+            f"format {found} is newer than this release reads ({FORMAT})",
+            place=str(path),
+            hint="upgrade: pip install --upgrade warehouse-ml",
+        )
+    return manifest, hash_of(content)
+
+
+def read_content(folder: Path, artifact_hash: str) -> tuple[dict[str, Any], Parameters]:
+    """Return a version's facts and parameters after checking that every byte is as it was written.
+
+    Parameters
+    ----------
+    folder : Path
+    artifact_hash : str
+        What the index says of the manifest.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing or changed.
+    """
+    manifest, found = read_manifest(folder)
+    if found != artifact_hash:
+        raise _changed(folder / MANIFEST, found, artifact_hash)
+    contents: dict[str, bytes] = {}
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ArtifactError(f"cannot be read: {error.strerror}", place=str(path)) from None
+        if hash_of(content) != expected["sha256"]:
+            raise _changed(path, hash_of(content), expected["sha256"])
+        contents[name] = content
+    tables = {
+        Path(name).stem: pq.read_table(pa.BufferReader(content))
+        for name, content in contents.items()
+        if name.startswith("parameters/")
+    }
+    return json.loads(contents["facts.json"]), Parameters.from_tables(tables)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as one Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _changed(path: Path, found: str, expected: str) -> ArtifactError:
+    return ArtifactError(
+        f"the file was changed after it was published: its SHA-256 is {found[:12]}..., not {expected[:12]}...",
+        place=str(path),
+        hint="restore it from a backup, or train a new version; a changed version is never used",
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,23 @@
+-- grain: one row per request and version
+-- unit:  as in the log
+-- null:  sample_weight is left to whoever weighs requests
+insert into {{ log | ident }} (
+    request_id, model, version, alias, requested_at, logged_at, score, prediction
+{% for column in features %}
+    , {{ column | ident }}
+{% endfor %}
+)
+select
+    scored.request_id,
+    {{ param('model') }},
+    {{ param('version') }},
+    {{ param('alias') }},
+    scored.requested_at,
+    {{ param('logged_at') }},
+    scored.score,
+    scored.prediction
+{% for column in features %}
+    ,
+    scored.{{ column | ident }}
+{% endfor %}
+from ({{ scored }}) as scored

@@ -1,0 +1,14 @@
+-- grain: one row per request and version
+-- unit:  score is the probability of the positive class, or the predicted value; timestamps are instants in UTC
+-- null:  prediction is null for a regression; a feature that the version does not use is null
+create table if not exists {{ log | ident }} (
+    request_id {{ type('string') }},
+    model {{ type('string') }},
+    version {{ type('int') }},
+    alias {{ type('string') }},
+    requested_at {{ type('timestamp') }},
+    logged_at {{ type('timestamp') }},
+    score {{ type('double') }},
+    prediction {{ type('string') }},
+    sample_weight {{ type('double') }}
+)

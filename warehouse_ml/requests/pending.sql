@@ -1,0 +1,21 @@
+-- grain: one row per request that the version has not answered yet
+-- unit:  timestamps are instants in UTC; closed at the start, open at the end
+-- null:  as in the requests
+select
+    {{ as_string('requests.request_id') }} as request_id,
+    requests.requested_at
+{% for column in features %}
+    ,
+    requests.{{ column | ident }}
+{% endfor %}
+from {{ relation | ident }} as requests
+where
+    requests.requested_at >= {{ since | literal }}
+    and requests.requested_at < {{ until | literal }}
+    and not exists (
+        select 1
+        from {{ log | ident }} as logged
+        where
+            logged.request_id = {{ as_string('requests.request_id') }}
+            and logged.version = {{ version | literal }}
+    )

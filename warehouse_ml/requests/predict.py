@@ -1,0 +1,201 @@
+"""Score the requests that are due, each by the version that had the alias when it was made, and log them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from warehouse_ml.catalog import Catalog, Node
+from warehouse_ml.errors import DataError, did_you_mean
+from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, Version
+from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
+from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.tables import run_file
+from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
+
+__all__ = ["LOG_COLUMNS", "Predicted", "ensure_log", "log_of", "predict"]
+
+LOG_COLUMNS = (
+    "request_id",
+    "model",
+    "version",
+    "alias",
+    "requested_at",
+    "logged_at",
+    "score",
+    "prediction",
+    "sample_weight",
+)
+
+_SCORED = Relation("_wml_scored_rows")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What one version answered.
+
+    Parameters
+    ----------
+    model, alias : str
+    version : int
+    since, until : datetime
+        The requests made from ``since`` up to ``until`` were looked at.
+    n_requests : int
+        Those that were scored now; answered ones are left alone.
+    """
+
+    model: str
+    alias: str
+    version: int
+    since: dt.datetime
+    until: dt.datetime
+    n_requests: int
+
+
+def log_of(model: str) -> Relation:
+    """Return the request log of a model."""
+    return wml_table(f"request_log_{model}")
+
+
+def predict(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, as_of: dt.datetime
+) -> list[Predicted]:
+    """Score what is due for a model and log it, all or nothing.
+
+    A request is due for the version that was champion, or challenger, when it was made. Running it again scores
+    nothing again.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    catalog : Catalog
+    registry : Registry
+    node : Node
+        The model; its requests must be built.
+    as_of : datetime
+        Requests made before it are due.
+
+    Returns
+    -------
+    list of Predicted
+        One per alias and stretch of time, oldest first; empty when no version has ever served.
+
+    Raises
+    ------
+    DataError
+        If the requests lack a feature of a version.
+    ArtifactError
+        If a stored version is not what was published.
+    """
+    requests = requests_of(catalog, node)
+    threshold = float(node.config.get("threshold", 0.5))
+    versions = {version.version: version for version in registry.versions(node.name)}
+    done = []
+    with warehouse.transaction():
+        ensure_log(warehouse, catalog, node.name)
+        columns = warehouse.columns(
+            statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=Relation(requests.name))
+        )
+        for alias in (CHAMPION, CHALLENGER):
+            for period in registry.periods(node.name, alias):
+                until = min(period.until or as_of, as_of)
+                if period.since >= until:
+                    continue
+                version = versions[period.version]
+                _, parameters = registry.load(version)
+                features = _features(parameters, columns, requests, version)
+                _add_columns(warehouse, node.name, {name: columns[name] for name in features})
+                before = _count(warehouse, node.name, version.version)
+                pending = statement(
+                    __package__,
+                    "pending.sql",
+                    warehouse.engine,
+                    relation=Relation(requests.name),
+                    features=features,
+                    log=log_of(node.name),
+                    since=period.since,
+                    until=until,
+                    version=version.version,
+                )
+                scored = _scored(warehouse, parameters, pending, features, threshold)
+                run_file(
+                    warehouse,
+                    __package__,
+                    "append_log.sql",
+                    {"model": node.name, "version": version.version, "alias": alias, "logged_at": as_of},
+                    log=log_of(node.name),
+                    features=features,
+                    scored=scored,
+                )
+                n_requests = _count(warehouse, node.name, version.version) - before
+                done.append(Predicted(node.name, alias, version.version, period.since, until, n_requests))
+    return done
+
+
+def requests_of(catalog: Catalog, node: Node) -> Node:
+    """Return the relation that holds a model's requests."""
+    return catalog.node("relation", str(node.config.get("requests", f"{node.name}_requests")))
+
+
+def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
+    """Make the model's request log, and the view over all logs, where they are missing."""
+    if warehouse.exists(log_of(model)):
+        return
+    with warehouse.transaction():
+        warehouse.run(statement(__package__, "create_log.sql", warehouse.engine, log=log_of(model)))
+        names = [node.name for node in catalog.of_kind("model")]
+        logs = [log_of(name) for name in names if warehouse.exists(log_of(name))]
+        warehouse.run(statement(__package__, "shared_log.sql", warehouse.engine, logs=logs))
+
+
+def _scored(
+    warehouse: Warehouse, parameters: Parameters, pending: str, features: list[str], threshold: float
+) -> str:
+    """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
+    keep = ["request_id", "requested_at", *features]
+    if scoring_path(parameters) == "sql":
+        source = exp.Subquery(this=sqlglot.parse_one(pending, read=warehouse.engine), alias=exp.to_identifier("wml_input"))
+        query = compile_scoring(parameters, source, keep=keep, threshold=threshold)
+        return query.sql(dialect=warehouse.engine)
+    batches = score_arrow(warehouse, parameters, pending, keep=keep, threshold=threshold)
+    warehouse.load(_SCORED, pa.Table.from_batches(list(batches)))
+    return statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
+
+
+def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:
+    found = {name.lower(): name for name in columns}
+    features = []
+    for feature in parameters.features:
+        if feature.name.lower() not in found:
+            raise DataError(
+                f'no column "{feature.name}", which {version.model}@{version.version} was trained on',
+                place=requests.place,
+                has=list(columns),
+                hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
+            )
+        features.append(found[feature.name.lower()])
+    return features
+
+
+def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -> None:
+    log = log_of(model)
+    there = warehouse.columns(statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=log))
+    known = {name.lower() for name in there}
+    for name, column_type in columns.items():
+        if name.lower() not in known:
+            warehouse.run(
+                statement(
+                    __package__, "add_column.sql", warehouse.engine, log=log, column=name, column_type=column_type
+                )
+            )
+
+
+def _count(warehouse: Warehouse, model: str, version: int) -> int:
+    sql = statement(__package__, "count_log.sql", warehouse.engine, log=log_of(model))
+    return int(warehouse.fetch(sql, {"version": version})["n_rows"][0].as_py())

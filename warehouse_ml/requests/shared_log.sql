@@ -1,0 +1,20 @@
+-- grain: one row per request, model and version
+-- unit:  as in the logs
+-- null:  as in the logs
+create or replace view {{ 'request_log' | wml }} as
+{% for log in logs %}
+select
+    request_id,
+    model,
+    version,
+    alias,
+    requested_at,
+    logged_at,
+    score,
+    prediction,
+    sample_weight
+from {{ log | ident }}
+{% if not loop.last %}
+union all
+{% endif %}
+{% endfor %}

@@ -1,0 +1,22 @@
+-- grain: one row per rule, returned row and as_of; firing again at the same clock replaces
+-- unit:  timestamps are instants in UTC
+-- null:  model is null for a rule about no model
+delete from {{ 'rule_firings' | wml }}
+where
+    rule = {{ param('rule') }}
+    and as_of = {{ param('as_of') }};
+
+{% for row in rows %}
+insert into {{ 'rule_firings' | wml }} (
+    rule, "on", model, fired_at, as_of, returned_row
+)
+values (
+    {{ param('rule') }},
+    {{ param('event') }},
+    {{ param('model') }},
+    {{ param('fired_at') }},
+    {{ param('as_of') }},
+    {{ row | literal }}
+);
+
+{% endfor %}

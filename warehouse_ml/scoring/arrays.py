@@ -1,0 +1,267 @@
+"""From parameters to predictions over arrays: for models whose SQL would be too large, and to check the SQL.
+
+The matrix is encoded by the same SQL as everywhere; only the sums are done here, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
+from warehouse_ml.scoring.features import encode_select, encoded_name
+from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from sqlglot import exp
+
+    from warehouse_ml.warehouses.base import Warehouse
+
+__all__ = ["Predictions", "matrix", "predict", "score_arrow"]
+
+# Rows walked through all trees at once: few enough that their values stay in the processor's cache.
+_BLOCK_ROWS = 4096
+_BATCH_ROWS = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of n rows.
+
+    Parameters
+    ----------
+    score : float64 array of shape (n,)
+        As the column ``score`` of ``compile_scoring``.
+    prediction : int64 array of shape (n,), or None
+        The index of the predicted class; None for a regression.
+    probabilities : float64 array of shape (n, n_classes), or None
+        None for a regression.
+    """
+
+    score: np.ndarray
+    prediction: np.ndarray | None
+    probabilities: np.ndarray | None
+
+
+def matrix(batch: pa.RecordBatch | pa.Table, n_features: int) -> np.ndarray:
+    """Return the encoded columns of a batch as a float64 array of shape (n_rows, n_features), NULL as NaN."""
+    import numpy as np
+
+    result = np.empty((batch.num_rows, n_features), order="F")
+    for index in range(n_features):
+        result[:, index] = batch.column(encoded_name(index)).to_numpy(zero_copy_only=False)
+    return result
+
+
+def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5) -> Predictions:
+    """Predict from an encoded matrix.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The fitted model.
+    encoded : float64 array of shape (n, p)
+        The columns that ``encode_select`` gives, NaN for NULL.
+    threshold : float
+        A binary model predicts the positive class at this score and above.
+    """
+    import numpy as np
+
+    raw = _linear_raw(parameters.only_linear(), parameters, encoded) if parameters.trees is None else None
+    if raw is None:
+        raw = _trees_raw(_require_trees(parameters), parameters, encoded)
+    if parameters.task == "regression":
+        return Predictions(raw[:, 0], None, None)
+    if parameters.task == "binary":
+        score = raw[:, 0] if parameters.is_forest else 1.0 / (1.0 + np.exp(-np.maximum(raw[:, 0], -709.0)))
+        return Predictions(score, (score >= threshold).astype(np.int64), np.column_stack([1.0 - score, score]))
+    prediction = raw.argmax(axis=1)
+    if parameters.is_forest:
+        return Predictions(raw.max(axis=1), prediction, raw)
+    weights = np.exp(raw - raw.max(axis=1, keepdims=True))
+    total = weights[:, 0].copy()
+    for output in range(1, weights.shape[1]):
+        total += weights[:, output]
+    return Predictions(1.0 / total, prediction, weights / total[:, None])
+
+
+def score_arrow(
+    warehouse: Warehouse,
+    parameters: Parameters,
+    source: exp.Expr | str,
+    keep: Sequence[str] = (),
+    *,
+    threshold: float = 0.5,
+    probabilities: bool = False,
+    batch_rows: int = _BATCH_ROWS,
+) -> pa.RecordBatchReader:
+    """Score a relation outside of the warehouse, batch by batch.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+        Where the source is; no other statement may run there until the reader is at its end.
+    parameters, keep, threshold, probabilities
+        As for ``compile_scoring``.
+    source : exp.Expr or str
+        A table or a query, or the text of a query in the warehouse's SQL.
+    batch_rows : int
+        Rows in memory at a time.
+
+    Returns
+    -------
+    pyarrow.RecordBatchReader
+        The columns of ``compile_scoring``, same names, types and order.
+
+    Raises
+    ------
+    DataError
+        If a kept column is called as an output is.
+    DefinitionError
+        If the threshold is not in [0, 1].
+    """
+    import pyarrow as pa
+    import sqlglot
+
+    check_keep(keep)
+    check_threshold(threshold)
+    if isinstance(source, str):
+        source = sqlglot.parse_one(source, read=warehouse.engine)
+    sql = encode_select(parameters.features, source, keep).sql(dialect=warehouse.engine)
+    reader = warehouse.stream(sql, batch_rows=batch_rows)
+    fields = [reader.schema.field(index) for index in range(len(keep))]
+    fields += [pa.field(SCORE, pa.float64()), pa.field(PREDICTION, pa.string())]
+    if probabilities and parameters.task != "regression":
+        fields.append(pa.field(PROBABILITIES, pa.list_(pa.float64())))
+    schema = pa.schema(fields)
+    return pa.RecordBatchReader.from_batches(schema, _batches(reader, parameters, schema, len(keep), threshold))
+
+
+def _batches(
+    reader: pa.RecordBatchReader, parameters: Parameters, schema: pa.Schema, n_kept: int, threshold: float
+) -> Iterator[pa.RecordBatch]:
+    import numpy as np
+    import pyarrow as pa
+
+    classes = pa.array(parameters.classes, pa.string())
+    for batch in reader:
+        found = predict(parameters, matrix(batch, len(parameters.features)), threshold)
+        columns = [batch.column(index) for index in range(n_kept)]
+        columns.append(pa.array(found.score))
+        if found.prediction is None:
+            columns.append(pa.nulls(batch.num_rows, pa.string()))
+        else:
+            columns.append(classes.take(pa.array(found.prediction)))
+        if PROBABILITIES in schema.names[n_kept:] and found.probabilities is not None:
+            n_classes = found.probabilities.shape[1]
+            offsets = np.arange(batch.num_rows + 1, dtype=np.int32) * n_classes
+            flat = np.ascontiguousarray(found.probabilities).ravel()
+            columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _require_trees(parameters: Parameters) -> Trees:
+    if parameters.trees is None:
+        raise ArtifactError(f"the parameters of a {parameters.model_type.lower()} have no trees")
+    return parameters.trees
+
+
+def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    raw = np.empty((len(encoded), parameters.n_outputs))
+    for output, (intercept, weights) in enumerate(zip(linear.intercepts, linear.weights, strict=True)):
+        total = np.full(len(encoded), intercept)
+        for index, (feature, slots) in enumerate(zip(parameters.features, weights, strict=True)):
+            if feature.encoding == "one_hot":
+                # Code 0 is an unknown category, which adds nothing.
+                total += np.array([0.0, *slots])[encoded[:, index].astype(np.int64)]
+            else:
+                total += slots[0] * encoded[:, index]
+        raw[:, output] = total
+    return raw
+
+
+def _trees_raw(trees: Trees, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
+    """Return the sums or means of the leaves that each row falls into: shape (n, n_outputs)."""
+    import numpy as np
+
+    walk = _Walk(trees)
+    raw = np.tile(np.array(trees.baselines), (len(encoded), 1))
+    for start in range(0, len(encoded), _BLOCK_ROWS):
+        block = walk.sides(encoded[start : start + _BLOCK_ROWS])
+        target = raw[start : start + _BLOCK_ROWS]
+        for tree in range(trees.n_trees):
+            leaves = walk.leaves(tree, block)
+            if trees.output[tree] < 0:
+                target += trees.value[leaves]
+            else:
+                target[:, trees.output[tree]] += trees.value[leaves, 0]
+    if parameters.is_forest:
+        raw /= trees.n_trees
+    return raw
+
+
+class _Walk:
+    """Takes all rows of a block one level down at a time.
+
+    A leaf points to itself, so that rows which have arrived stay; a missing value is an infinity on the side that it
+    goes to, so that one comparison does.
+    """
+
+    def __init__(self, trees: Trees) -> None:
+        import numpy as np
+
+        is_leaf = trees.feature < 0
+        offsets = trees.offsets
+        root = offsets[trees.tree]
+        own = np.arange(len(is_leaf))
+        left = np.where(is_leaf, own, root + trees.left)
+        right = np.where(is_leaf, own, root + trees.right)
+        self._children = np.ascontiguousarray(np.column_stack([left, right]).ravel().astype(np.int64))
+        self._threshold = trees.threshold
+        # Columns 2 f and 2 f + 1 of a block: missing values of feature f at the right and at the left.
+        side = 2 * trees.feature.astype(np.int64) + trees.is_missing_left
+        self._side = np.where(is_leaf, 0, side)
+        self._roots = offsets[:-1]
+        self._depths = _depths(trees)
+
+    def sides(self, encoded: np.ndarray) -> np.ndarray:
+        """Return the block with each feature twice, row by row, without missing values."""
+        import numpy as np
+
+        doubled = np.repeat(encoded, 2, axis=1)
+        is_missing = np.isnan(doubled)
+        doubled[:, 0::2][is_missing[:, 0::2]] = np.inf
+        doubled[:, 1::2][is_missing[:, 1::2]] = -np.inf
+        return np.ascontiguousarray(doubled)
+
+    def leaves(self, tree: int, block: np.ndarray) -> np.ndarray:
+        """Return the index of the leaf that each row of the block falls into."""
+        import numpy as np
+
+        n_rows, width = block.shape
+        flat = block.ravel()
+        first = np.arange(n_rows) * width
+        node = np.full(n_rows, self._roots[tree])
+        for _ in range(self._depths[tree]):
+            value = flat.take(first + self._side.take(node))
+            is_right = value > self._threshold.take(node)
+            node = self._children.take(2 * node + is_right)
+        return node
+
+
+def _depths(trees: Trees) -> list[int]:
+    """Return the number of levels below each root; parents stand before their children."""
+    depth = [0] * len(trees.feature)
+    left, right, feature = trees.left.tolist(), trees.right.tolist(), trees.feature.tolist()
+    root = trees.offsets[trees.tree].tolist()
+    for node, compared in enumerate(feature):
+        if compared >= 0:
+            depth[root[node] + left[node]] = depth[root[node] + right[node]] = depth[node] + 1
+    offsets = trees.offsets.tolist()
+    return [max(depth[start:end]) for start, end in zip(offsets, offsets[1:], strict=False)]

@@ -1,0 +1,160 @@
+"""From parameters to the one query that makes predictions in the warehouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlglot import exp
+
+from warehouse_ml.errors import DataError, DefinitionError
+from warehouse_ml.scoring import linear, nodes, trees
+from warehouse_ml.scoring.parameters import Parameters
+
+__all__ = ["PREDICTION", "PROBABILITIES", "SCORE", "check_keep", "check_threshold", "compile_scoring", "scoring_path"]
+
+SCORE = "score"
+PREDICTION = "prediction"
+PROBABILITIES = "probabilities"
+
+_MOST_LEAVES = 20_000
+_CLAMP = 709.0
+_TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total)")
+
+
+def compile_scoring(
+    parameters: Parameters,
+    source: exp.Expr,
+    keep: Sequence[str] = (),
+    *,
+    threshold: float = 0.5,
+    probabilities: bool = False,
+) -> exp.Select:
+    """Return the query that scores a relation.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The fitted model.
+    source : exp.Expr
+        A table or a query with the features' columns; it is copied.
+    keep : sequence of str
+        Columns of the source that pass through, in front.
+    threshold : float
+        In [0, 1]; a binary model predicts the positive class at this score and above.
+    probabilities : bool
+        Add the probability of every class, in the order of ``parameters.classes``.
+
+    Returns
+    -------
+    exp.Select
+        One row for each row of the source: the kept columns; ``score`` double, never NULL: the probability of the
+        positive class (binary) or of the predicted one (multiclass), or the value (regression); ``prediction`` text:
+        the class, NULL for a regression; with ``probabilities``, a list of doubles. The same parameters always give
+        the same text.
+
+    Raises
+    ------
+    DataError
+        If a kept column is called as an output is.
+    DefinitionError
+        If the threshold is not in [0, 1].
+    """
+    check_keep(keep)
+    check_threshold(threshold)
+    names = [f"wml_z{output}" for output in range(parameters.n_outputs)]
+    family = linear if parameters.trees is None else trees
+    raw = family.raw_select(parameters, source, keep, names)
+    if parameters.task == "multiclass":
+        return _multiclass(parameters, raw, keep, names, probabilities)
+    score: exp.Expr = nodes.column(names[0])
+    if parameters.task == "binary" and not parameters.is_forest:
+        score = _sigmoid(score)
+    scored = nodes.select_from(nodes.kept(keep) + [nodes.projection(score, SCORE)], raw, "wml_raw")
+    outputs = nodes.kept(keep) + [nodes.column(SCORE)]
+    if parameters.task == "regression":
+        outputs.append(nodes.projection(exp.cast(exp.Null(), exp.DataType.Type.TEXT), PREDICTION))
+        return nodes.select_from(outputs, scored, "wml_scored")
+    negative, positive = (nodes.text(name) for name in parameters.classes)
+    is_positive = exp.GTE(this=nodes.column(SCORE), expression=nodes.number(float(threshold)))
+    outputs.append(nodes.projection(nodes.case([(is_positive, positive)], negative), PREDICTION))
+    if probabilities:
+        rest = exp.Sub(this=nodes.number(1.0), expression=nodes.column(SCORE))
+        outputs.append(nodes.projection(exp.Array(expressions=[rest, nodes.column(SCORE)]), PROBABILITIES))
+    return nodes.select_from(outputs, scored, "wml_scored")
+
+
+def scoring_path(parameters: Parameters) -> Literal["sql", "arrow"]:
+    """Return the faster way to score: SQL, or arrays where the trees are so many that their SQL is planned for long."""
+    has_few_leaves = parameters.trees is None or parameters.trees.n_leaves <= _MOST_LEAVES
+    return "sql" if has_few_leaves else "arrow"
+
+
+def check_keep(keep: Sequence[str]) -> None:
+    """Refuse a column that would stand beside an output of the same name.
+
+    Raises
+    ------
+    DataError
+        Naming the column.
+    """
+    for name in keep:
+        if _TAKEN.fullmatch(name.casefold()):
+            raise DataError(
+                f'column "{name}" has a name that the prediction itself uses',
+                hint=f"rename it, or leave it out: score, prediction and probabilities are taken",
+            )
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold outside of [0, 1], and NaN.
+
+    Raises
+    ------
+    DefinitionError
+        Naming the threshold.
+    """
+    if not 0 <= threshold <= 1:
+        raise DefinitionError(f"threshold = {threshold} is out of range", hint="a threshold is between 0 and 1")
+
+
+def _sigmoid(raw: exp.Expr) -> exp.Expr:
+    """Return 1 / (1 + exp(-z)); z is held above -709, where exp would overflow and some engines fail."""
+    held = exp.Anonymous(this="GREATEST", expressions=[raw, nodes.number(-_CLAMP)])
+    denominator = exp.Add(this=nodes.number(1.0), expression=exp.Exp(this=exp.Neg(this=held)))
+    return exp.Div(this=nodes.number(1.0), expression=exp.Paren(this=denominator))
+
+
+def _multiclass(
+    parameters: Parameters, raw: exp.Select, keep: Sequence[str], names: list[str], probabilities: bool
+) -> exp.Select:
+    """Return the most probable class; of equal ones the first, as argmax does."""
+    largest = exp.Anonymous(this="GREATEST", expressions=nodes.kept(names))
+    best = "wml_best"
+    query = nodes.select_from(nodes.kept([*keep, *names]) + [nodes.projection(largest, best)], raw, "wml_raw")
+    is_best = [exp.EQ(this=nodes.column(name), expression=nodes.column(best)) for name in names]
+    classes = [nodes.text(name) for name in parameters.classes]
+    branches: list[tuple[exp.Expr, exp.Expr]] = list(zip(is_best[:-1], classes[:-1], strict=True))
+    prediction = nodes.projection(nodes.case(branches, classes[-1]), PREDICTION)
+    if parameters.is_forest:
+        outputs = [*nodes.kept(keep), nodes.projection(nodes.column(best), SCORE), prediction]
+        if probabilities:
+            outputs.append(nodes.projection(exp.Array(expressions=nodes.kept(names)), PROBABILITIES))
+        return nodes.select_from(outputs, query, "wml_scored")
+    # Softmax, shifted by the largest so that no exponential overflows; the predicted class's own term is 1.
+    weights = [
+        nodes.projection(
+            exp.Exp(this=exp.Paren(this=exp.Sub(this=nodes.column(name), expression=nodes.column(best)))), name
+        )
+        for name in names
+    ]
+    query = nodes.select_from([*nodes.kept(keep), prediction, *weights], query, "wml_shifted")
+    denominator = nodes.projection(nodes.total(nodes.kept(names)), "wml_total")
+    query = nodes.select_from([*nodes.kept([*keep, PREDICTION, *names]), denominator], query, "wml_softmax")
+    score = exp.Div(this=nodes.number(1.0), expression=nodes.column("wml_total"))
+    outputs = [*nodes.kept(keep), nodes.projection(score, SCORE), nodes.column(PREDICTION)]
+    if probabilities:
+        shares = [exp.Div(this=nodes.column(name), expression=nodes.column("wml_total")) for name in names]
+        outputs.append(nodes.projection(exp.Array(expressions=shares), PROBABILITIES))
+    return nodes.select_from(outputs, query, "wml_scored")

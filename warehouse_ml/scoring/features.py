@@ -1,0 +1,205 @@
+"""From a column of the warehouse to the number that a model multiplies or compares.
+
+The only implementation of the automatic preprocessing: training reads its matrix through these expressions, and every
+prediction contains them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sqlglot import exp
+
+from warehouse_ml.errors import DataError, did_you_mean
+from warehouse_ml.scoring import nodes
+
+__all__ = [
+    "Encoding",
+    "FittedFeature",
+    "Kind",
+    "check_columns",
+    "cleaned",
+    "encode_select",
+    "encoded",
+    "encoded_name",
+    "kind_of",
+]
+
+Kind = Literal["number", "boolean", "category", "date", "timestamp"]
+Encoding = Literal["standard", "one_hot", "label", "double"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+ENCODINGS: tuple[str, ...] = get_args(Encoding)
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), "number"),
+    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), "number"),
+    **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), "number"),
+    "BOOLEAN": "boolean",
+    **dict.fromkeys(("VARCHAR", "ENUM"), "category"),
+    "DATE": "date",
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+}
+
+
+@dataclass(frozen=True)
+class FittedFeature:
+    """A column, and how it becomes a number.
+
+    Parameters
+    ----------
+    name : str
+        The column in the relation.
+    kind : str
+        ``number``, ``boolean`` (0 or 1), ``category`` (text), ``date`` (days since 1970-01-01) or ``timestamp``
+        (seconds since 1970-01-01 00:00 UTC, exact to the microsecond).
+    encoding : str
+        ``standard``: (x - mean) / stddev with NULL as the mean, and 0 where stddev is 0; ``double``: x, with NULL as
+        missing; ``label``: 1..k in the order of ``categories``, 0 for NULL and unknown; ``one_hot``: 1..k, k + 1 for
+        NULL if training saw one, 0 for unknown, each code standing for a column of its own.
+    mean, stddev : float
+        Of the training rows, population standard deviation; used by ``standard``.
+    categories : tuple of str
+        Ascending by code point; used by ``label`` and ``one_hot``.
+    has_null : bool
+        Whether NULL is a category of its own; used by ``one_hot``.
+    reference : int
+        The code without a column (dummy encoding), 0 if all have one; used by ``one_hot``.
+    """
+
+    name: str
+    kind: Kind
+    encoding: Encoding
+    mean: float = 0.0
+    stddev: float = 0.0
+    categories: tuple[str, ...] = ()
+    has_null: bool = False
+    reference: int = 0
+
+    @property
+    def n_slots(self) -> int:
+        """How many weights a linear model keeps for the feature."""
+        return len(self.categories) + self.has_null if self.encoding == "one_hot" else 1
+
+
+def kind_of(type_name: str) -> Kind | None:
+    """Return what a DuckDB type means as a feature, or None if it means nothing."""
+    if type_name.endswith("]"):
+        return None
+    return _KINDS.get(re.sub(r"\(.*\)$", "", type_name, flags=re.DOTALL).strip().upper())
+
+
+def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:
+    """Return the column as a double or a text, with NULL for what is missing.
+
+    NaN and infinities are missing: they have no mean, no order among each other that engines agree on, and
+    scikit-learn's forests refuse them.
+    """
+    column = nodes.column(feature.name, table)
+    match feature.kind:
+        case "category":
+            return exp.cast(column, exp.DataType.Type.TEXT)
+        case "boolean":
+            return nodes.case([(column, nodes.number(1.0)), (exp.Not(this=column.copy()), nodes.number(0.0))])
+        case "date":
+            return nodes.double(exp.UnixDate(this=column))
+        case "timestamp":
+            micros = nodes.double(exp.UnixMicros(this=column))
+            return exp.Div(this=micros, expression=nodes.number(1e6))
+        case "number":
+            value = nodes.double(column)
+            # False for NaN as well, which DuckDB takes for larger than everything.
+            is_finite = exp.LTE(this=exp.Abs(this=value), expression=nodes.number(nodes.LARGEST))
+            return nodes.case([(is_finite, value.copy())])
+
+
+def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
+    """Return the number that stands for the cleaned value."""
+    match feature.encoding:
+        case "double":
+            return value
+        case "standard":
+            if feature.stddev == 0:
+                return nodes.number(0.0)
+            mean = nodes.number(feature.mean)
+            centred = exp.Sub(this=exp.Coalesce(this=value, expressions=[mean]), expression=mean.copy())
+            return exp.Div(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
+        case "label" | "one_hot":
+            codes = [float(code + 1) for code in range(len(feature.categories))]
+            null_code = float(len(codes) + 1) if feature.has_null else 0.0
+            return with_null(value, nodes.lookup(value, feature.categories, codes, 0.0), null_code)
+
+
+def with_null(value: exp.Expr, otherwise: exp.Expr, null_value: float) -> exp.Expr:
+    """Return ``otherwise``, but another number where the value is NULL; 0 is what a lookup gives anyhow."""
+    if null_value == 0:
+        return otherwise
+    is_null = exp.Is(this=value.copy(), expression=exp.Null())
+    return nodes.case([(is_null, nodes.number(null_value))], otherwise)
+
+
+def encoded_name(index: int) -> str:
+    """Return what an encoded feature is called inside a query."""
+    return f"wml_x{index}"
+
+
+def encode_select(features: Sequence[FittedFeature], source: exp.Expr, keep: Sequence[str] = ()) -> exp.Select:
+    """Return the query of the encoded matrix.
+
+    Parameters
+    ----------
+    features : sequence of FittedFeature
+        The p columns of the matrix, in order.
+    source : exp.Expr
+        A table or a query with the features' columns.
+    keep : sequence of str
+        Columns that pass through, before the features.
+
+    Returns
+    -------
+    exp.Select
+        The kept columns, then ``wml_x0`` ... ``wml_x{p-1}``, doubles; NULL only where the encoding is ``double``.
+    """
+    projections = nodes.kept(keep, nodes.INPUT)
+    for index, feature in enumerate(features):
+        projections.append(nodes.projection(encoded(feature, cleaned(feature)), encoded_name(index)))
+    return nodes.select_from(projections, source.copy())
+
+
+def check_columns(features: Sequence[FittedFeature], columns: Mapping[str, str], *, place: str | None = None) -> None:
+    """Check that a relation to be scored has the features, of a type that means the same as at training.
+
+    Parameters
+    ----------
+    features : sequence of FittedFeature
+        What the model reads.
+    columns : mapping of str to str
+        The relation's columns and their types.
+    place : str, optional
+        The relation, for errors.
+
+    Raises
+    ------
+    DataError
+        Naming the first column that is missing or has changed its kind.
+    """
+    types = {name.casefold(): type_name for name, type_name in columns.items()}
+    for feature in features:
+        found = types.get(feature.name.casefold())
+        if found is None:
+            raise DataError(
+                f'no column "{feature.name}", which the model was trained on',
+                place=place,
+                has=list(columns),
+                hint=did_you_mean(feature.name, list(columns)),
+            )
+        if kind_of(found) != feature.kind:
+            raise DataError(
+                f'column "{feature.name}" is {found}, but the model was trained on a {feature.kind}',
+                place=place,
+                hint=f'cast "{feature.name}" in the query, or train again',
+            )

@@ -1,0 +1,92 @@
+"""An open project: its files, its warehouse and its versions together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse_ml.catalog import Catalog
+from warehouse_ml.errors import ProjectError, WarehouseError
+from warehouse_ml.project import SETTINGS_FILE, Project, Target, load_project
+from warehouse_ml.registry import Registry
+from warehouse_ml.tables import ensure_tables
+from warehouse_ml.warehouses.base import Warehouse
+
+__all__ = ["Session", "open_session", "open_warehouse"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every step works on.
+
+    Parameters
+    ----------
+    project : Project
+    warehouse : Warehouse
+    catalog : Catalog
+        The project's files as they render on this target.
+    registry : Registry
+    """
+
+    project: Project
+    warehouse: Warehouse
+    catalog: Catalog
+    registry: Registry
+
+
+@contextmanager
+def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
+    """Open a project for work: the warehouse is locked for others, the ``wml`` tables are there.
+
+    Raises
+    ------
+    ProjectError, TemplateError, GraphError
+        If the project's files are wrong; the warehouse has not been touched then.
+    WarehouseError
+        If the warehouse cannot be opened.
+    """
+    project = load_project(folder)
+    chosen = project.target(target)
+    catalog = Catalog(project, chosen)
+    registry = Registry(project.artifacts)
+    warehouse = open_warehouse(project, chosen)
+    try:
+        ensure_tables(warehouse)
+        registry.show_in(warehouse)
+        yield Session(project, warehouse, catalog, registry)
+    finally:
+        warehouse.close()
+
+
+def open_warehouse(project: Project, target: Target, *, read_only: bool = False) -> Warehouse:
+    """Open a target's warehouse.
+
+    Raises
+    ------
+    ProjectError
+        If there is no adapter for the target, or its settings are wrong.
+    WarehouseError
+        If it cannot be opened, or is to be read only and is not there.
+    """
+    if target.engine != "duckdb":
+        raise ProjectError(
+            f'no adapter for the engine "{target.engine}" in this release',
+            place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+            has=["duckdb"],
+            hint="run on DuckDB: --target duckdb",
+        )
+    from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
+
+    path = project.root / str(target.settings.get("path", "warehouse.duckdb"))
+    if not path.parent.is_dir():
+        raise ProjectError(
+            f"there is no folder {path.parent.name}/ for the warehouse {path.name}",
+            place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+            hint="make it, or set another path",
+        )
+    if read_only and not path.exists():
+        raise WarehouseError("there is no warehouse yet", place=path.name, hint="build it: wml build")
+    threads = target.settings.get("threads")
+    return DuckDBWarehouse(path, name=target.name, read_only=read_only, threads=threads)

@@ -1,0 +1,207 @@
+"""The training rows: read by the model's own query, marked train or held out, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from warehouse_ml.definition import ModelDefinition
+from warehouse_ml.diagnosis import diagnosed
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
+from warehouse_ml.tables import run_file
+from warehouse_ml.templates import environment, statement
+from warehouse_ml.warehouses.base import Relation, Warehouse
+
+__all__ = ["ROW_HASH", "SPLIT", "TRAINING_ROWS", "RowSummary", "read_training_rows", "refuse_disguised_labels"]
+
+TRAINING_ROWS = Relation("_wml_training_rows")
+ROW_HASH = "wml_row_hash"
+SPLIT = "wml_split"
+
+_READ = Relation("_wml_read_rows")
+
+# A value that is nearly unique tells every label apart without knowing anything of it.
+_ROWS_A_VALUE = 10
+_EXACT_CORRELATION = 1 - 1e-9
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """What the training rows are.
+
+    Parameters
+    ----------
+    columns : mapping of name to the warehouse's type
+        As the model's query yields them.
+    n_rows, n_train, n_eval, n_test : int
+    data_hash : str
+        Of the rows, whatever their order.
+    """
+
+    columns: dict[str, str]
+    n_rows: int
+    n_train: int
+    n_eval: int
+    n_test: int
+    data_hash: str
+
+
+def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> RowSummary:
+    """Read the rows of a model's query into ``TRAINING_ROWS``, with ``wml_row_hash`` and ``wml_split``.
+
+    Raises
+    ------
+    SqlError
+        If the warehouse refuses the query; placed at the model's file and line.
+    DefinitionError
+        If the label, split or weight column is not selected.
+    DataError
+        If there is no row to train on, or a label is missing.
+    """
+    sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=definition.query)
+    try:
+        warehouse.run(sql)
+    except SqlError as error:
+        raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
+    columns = warehouse.columns(statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_READ))
+    split = definition.split
+    label = _named(columns, definition.label, "label column", definition)
+    split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
+    if definition.weight_column:
+        _named(columns, definition.weight_column, "instance_weight_col", definition)
+    quote = environment(warehouse.engine).filters["ident"]
+    held_out = split.eval_fraction + split.test_fraction
+    run_file(
+        warehouse,
+        __package__,
+        "split.sql",
+        {"eval_fraction": split.eval_fraction, "test_fraction": split.test_fraction, "held_out": held_out},
+        target=TRAINING_ROWS,
+        relation=_READ,
+        columns=list(columns),
+        quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
+        method=split.method,
+        column_name=split_column,
+        column_type=columns.get(split_column or "", ""),
+    )
+    warehouse.run(statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ))
+    row = _one(
+        warehouse,
+        statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
+    )
+    _check_counts(row, definition, label)
+    return RowSummary(
+        columns=columns,
+        n_rows=row["n_rows"],
+        n_train=row["n_train"],
+        n_eval=row["n_eval"],
+        n_test=row["n_test"],
+        data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
+    )
+
+
+def refuse_disguised_labels(
+    warehouse: Warehouse, definition: ModelDefinition, features: Iterable[str], columns: dict[str, str], task: str
+) -> None:
+    """Refuse a feature that tells the label by itself.
+
+    Raises
+    ------
+    DataError
+        If on the training rows one value of a feature never goes with two labels (and its values repeat), one
+        threshold of it parts the labels, or, in a regression, it is the label on another scale.
+    """
+    listed = [{"name": name, "is_number": _is_number(columns[name])} for name in features]
+    if task == "regression":
+        listed = [feature for feature in listed if feature["is_number"]]
+        file = "disguised_number.sql"
+    else:
+        file = "disguised_label.sql"
+    if not listed:
+        return
+    sql = statement(
+        __package__, file, warehouse.engine, relation=TRAINING_ROWS, features=listed, label=definition.label
+    )
+    row = _one(warehouse, sql)
+    for index, feature in enumerate(listed):
+        reason = _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature)
+        if reason:
+            raise DataError(
+                f'the feature "{feature["name"]}" gives the label "{definition.label}" away: {reason}',
+                place=definition.place,
+                hint="leave it out; if it was known at the time of the request, the label needs no model",
+            )
+
+
+def _tells_label(row: dict[str, Any], index: int, feature: dict[str, Any]) -> str | None:
+    values = row[f"n_values_{index}"]
+    if row["n_answers"] < 2 or values < 2:
+        return None
+    if values == row[f"n_pairs_{index}"] and values * _ROWS_A_VALUE <= row["n_rows"]:
+        return f"each of its {values:,} values goes with one label only, on {row['n_rows']:,} rows"
+    if feature["is_number"] and row["n_answers"] == 2 and row["n_rows"] >= _ROWS_A_VALUE * 2:
+        lower_max, upper_min = row[f"lower_max_{index}"], row[f"upper_min_{index}"]
+        lower_min, upper_max = row[f"lower_min_{index}"], row[f"upper_max_{index}"]
+        if None not in (lower_max, upper_min) and (lower_max < upper_min or lower_min > upper_max):
+            return "one threshold of it parts the two labels without an error"
+    return None
+
+
+def _is_number_again(row: dict[str, Any], index: int) -> str | None:
+    correlation = row[f"correlation_{index}"]
+    if correlation is None or row[f"n_values_{index}"] < _ROWS_A_VALUE or correlation < _EXACT_CORRELATION:
+        return None
+    return f"its correlation with the label is {correlation:.12g}"
+
+
+def _check_counts(row: dict[str, Any], definition: ModelDefinition, label: str) -> None:
+    place = f"{definition.place}:{definition.query_line}"
+    if not row["n_rows"]:
+        raise DataError(
+            "the training query returns no rows",
+            place=place,
+            hint="is --as-of after the first rows? wml query shows what a relation holds",
+        )
+    if row["n_without_label"]:
+        raise DataError(
+            f'the label "{label}" is null in {row["n_without_label"]:,} of {row["n_rows"]:,} rows',
+            place=place,
+            hint=f"train on answers that are known: where {label} is not null",
+        )
+    if row["n_unknown"]:
+        raise DataError(
+            f"{row['n_unknown']:,} rows have a {definition.split.column} that is neither TRAIN, EVAL nor TEST",
+            place=place,
+            hint="give data_split_col one of these, or a boolean",
+        )
+    if not row["n_train"]:
+        raise DataError(
+            f"all {row['n_rows']:,} rows are held out, none is left to train on",
+            place=place,
+            hint="lower data_split_eval_fraction, or use data_split_method = 'no_split'",
+        )
+
+
+def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, definition: ModelDefinition) -> str:
+    for column in columns:
+        if column.lower() == name.lower():
+            return column
+    raise DefinitionError(
+        f'the {what} "{name}" is not selected',
+        place=f"{definition.place}:{definition.query_line}",
+        has=list(columns),
+        hint=did_you_mean(name, list(columns)),
+    )
+
+
+def _is_number(type_name: str) -> bool:
+    return type_name.upper().startswith(
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+        + ("FLOAT", "DOUBLE", "REAL", "DECIMAL")
+    )
+
+
+def _one(warehouse: Warehouse, sql: str) -> dict[str, Any]:
+    row: dict[str, Any] = warehouse.fetch(sql).to_pylist()[0]
+    return row
