@@ -79,7 +79,11 @@ def test_windows_add_up_to_one_full_build(tmp_path_factory: pytest.TempPathFacto
 
 
 def test_a_changed_template_is_built_again_and_what_reads_it_too(tiny: Path) -> None:
-    write(tiny, "sql/features/by_region.sql", "{{ config(materialized='table') }}\nselect region, count(*) as n from {{ ref('churn_requests') }} group by region")
+    write(
+        tiny,
+        "sql/features/by_region.sql",
+        "{{ config(materialized='table') }}\nselect region, count(*) as n from {{ ref('churn_requests') }} group by region",
+    )
     built = Built(tiny)
     built.build(SPLIT)
     edit(tiny, "sql/requests/churn_requests.sql", "events.amount,", "events.amount * 2 as amount,")
@@ -264,7 +268,11 @@ def test_a_corrupt_parquet_file_is_named(tiny: Path) -> None:
 
 def test_macros_of_the_project_are_known_everywhere(tiny: Path) -> None:
     write(tiny, "sql/macros/money.sql", "{% macro cents(x) %}cast(round({{ x }} * 100) as bigint){% endmacro %}")
-    write(tiny, "sql/features/cents.sql", "select request_id, {{ cents('amount') }} as amount_cents from {{ source('events') }}")
+    write(
+        tiny,
+        "sql/features/cents.sql",
+        "select request_id, {{ cents('amount') }} as amount_cents from {{ source('events') }}",
+    )
     built = Built(tiny)
     built.build(SPLIT)
     assert built.rows("select sum(amount_cents) > 0 as ok from cents") == [{"ok": True}]

@@ -101,6 +101,7 @@ class _Window:
 class _Reading:
     """What a template touched while it rendered."""
 
+    is_for_hash: bool = False
     config: dict[str, Any] = field(default_factory=dict)
     needs: set[NodeId] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
@@ -177,9 +178,9 @@ class Catalog:
         return _hash(prints)
 
     def _read(self, file: SqlFile) -> Node:
-        reading = _Reading()
+        reading = _Reading(is_for_hash=True)
         still = self._render(file, Clock(_STILL, _STILL), reading)
-        other = self._render(file, Clock(_OTHER, _OTHER), _Reading())
+        other = self._render(file, Clock(_OTHER, _OTHER), _Reading(is_for_hash=True))
         kind = "relation" if file.is_relation else file.kind
         _check_config(kind, file, reading.config)
         if kind == "model":
@@ -236,7 +237,8 @@ class Catalog:
             if not _is_file(value):
                 return ".".join(str(ident(part)) for part in value.split("."))
             self._check_source_file(name, value)
-            path = (self.project.root / value).as_posix()
+            # A hash of the text must not change when the project is moved.
+            path = value if reading.is_for_hash else (self.project.root / value).as_posix()
             return _reader(path) + "(" + templates.literal(path, engine) + ")"
 
         def request_log(model: str) -> str:

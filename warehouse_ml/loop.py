@@ -217,9 +217,9 @@ def _drift_inputs(session: Session, model: str) -> list[DriftInput]:
     for version in session.registry.versions(model):
         if version.version not in serving:
             continue
-        _, parameters = session.registry.load(version)
+        parameters = session.registry.load(version).parameters
         columns = {
-            feature.name: "categorical" if feature.is_categorical else "numeric" for feature in parameters.features
+            feature.name: "categorical" if feature.kind == "category" else "numeric" for feature in parameters.features
         }
         path = session.registry.snapshot_path(version).as_posix()
         inputs.append(

@@ -9,7 +9,8 @@
 -- null:  never
 --
 -- After a departure the delay is that of the departure and the plane is expected to arrive as much late; after an arrival both are
--- facts. free_at is when it could be back in New York: the same way again, from the (expected) arrival.
+-- facts. free_at is when it could be back in New York: the same way again, from the (expected) arrival. One plane has two events in one
+-- minute, which cannot be: the more delayed is taken.
 
 with legs as (
     select
@@ -53,15 +54,31 @@ events as (
         and legs.arrived_at < {{ window.end }}
 ),
 
-final as (
+ranked as (
     select
         events.tailnum,
         events.known_at,
         events.is_airborne,
         events.delay_minutes,
         events.arrival_at,
-        events.arrival_at + events.block as free_at
+        events.block,
+        row_number() over (
+            partition by events.tailnum, events.known_at
+            order by events.is_airborne desc, events.delay_minutes desc
+        ) as place
     from events
+),
+
+final as (
+    select
+        ranked.tailnum,
+        ranked.known_at,
+        ranked.is_airborne,
+        ranked.delay_minutes,
+        ranked.arrival_at,
+        ranked.arrival_at + ranked.block as free_at
+    from ranked
+    where ranked.place = 1
 )
 
 select

@@ -2,7 +2,7 @@
 {%- set lead = var('request_lead_hours') -%}
 {#- The column of an as-of join, or null where the row it found is older than so many hours. -#}
 {%- macro fresh(group, column, hours) -%}
-case when {{ seconds_between(group ~ '.known_at', 'flights.requested_at') }} <= {{ hours * 3600 }} then {{ group }}.{{ column }} end
+    case when {{ seconds_between(group ~ '.known_at', 'flights.requested_at') }} <= {{ hours * 3600 }} then {{ group }}.{{ column }} end
 {%- endmacro %}
 
 -- grain: one row per scheduled flight, asked two hours before it is due to leave

@@ -30,9 +30,7 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
 
         registry = Registry(settings.artifacts)
         model, _, wanted = name.partition("@")
-        version = registry.get(model, wanted)
-        registry.load(version)
-        click.echo((registry.root / version.artifact_uri / "scoring.sql").read_text(encoding="utf-8"), nl=False)
+        click.echo(registry.load(registry.get(model, wanted)).scoring_sql, nl=False)
         return
     catalog = Catalog(settings, settings.target(target))
     found = [node for node in catalog.nodes.values() if node.name.lower() == name.lower()]

@@ -63,7 +63,8 @@ def show(name: str, output: str, project: Path) -> None:
     if not model:
         raise WmlError(f'"{name}" names no model', hint="write MODEL, MODEL@3 or MODEL@champion")
     version = registry.get(model, wanted or "champion")
-    facts, parameters = registry.load(version)
+    stored = registry.load(version)
+    facts, parameters = stored.facts, stored.parameters
     listed = {
         **{key: value for key, value in version.row().items() if key not in ("metrics", "environment")},
         "folder": registry.root / version.artifact_uri,

@@ -25,9 +25,12 @@ with checked as (
         case
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
                 then {{ as_string('request_rows.weight') }}
-            when {{ finite('request_rows.score') }} is null or request_rows.score < 0 or request_rows.score > 1
-                then {{ as_string('coalesce(request_rows.score, request_rows.label, request_rows.prediction)') }}
-            when request_rows.label is not null then {{ as_string('request_rows.label') }}
+            when request_rows.score is not null
+                and ({{ finite('request_rows.score') }} is null {% if task == 'binary' %}or request_rows.score < 0 or request_rows.score > 1{% endif %})
+                then {{ as_string('request_rows.score') }}
+            when request_rows.label is not null
+                and ({{ finite('request_rows.label') }} is null {% if task == 'binary' %}or request_rows.label not in (0, 1){% endif %})
+                then {{ as_string('request_rows.label') }}
             else {{ as_string('request_rows.prediction') }}
         end as shown_value,
         {% endif %}

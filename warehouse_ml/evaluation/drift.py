@@ -95,9 +95,7 @@ def write_drift(
             {**names, "table": _CURRENT, "rows_sql": _bare(drift.current_sql), "is_reference": False},
             written,
         )
-        _run(
-            warehouse, "write_drift.sql", names, {"as_of": as_of, "evaluation": spec.name, "model": spec.model}
-        )
+        _run(warehouse, "write_drift.sql", names, {"as_of": as_of, "evaluation": spec.name, "model": spec.model})
     if wanted:
         _drop(warehouse, _EDGES, _REFERENCE, _CURRENT)
 

@@ -11,8 +11,27 @@ from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["JoinColumns", "join_columns"]
 
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_NUMBERS += ("INT64", "FLOAT", "DOUBLE", "FLOAT64", "DECIMAL", "NUMERIC", "BIGNUMERIC")
+_NUMBERS = tuple(
+    [
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+        "INT64",
+        "FLOAT",
+        "DOUBLE",
+        "FLOAT64",
+        "DECIMAL",
+        "NUMERIC",
+        "BIGNUMERIC",
+    ]
+)
 _BOOLEANS = ("BOOLEAN", "BOOL")
 _INSTANTS = ("TIMESTAMP", "DATE")
 

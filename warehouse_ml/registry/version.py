@@ -17,12 +17,13 @@ from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.folder import hash_of
 from warehouse_ml.scoring.parameters import Parameters
 
-__all__ = ["FORMAT", "INDEX_SCHEMA", "SNAPSHOT", "Version", "VersionContent", "read_content", "read_manifest"]
+__all__ = ["FORMAT", "INDEX_SCHEMA", "SCORING", "SNAPSHOT", "Version", "StoredVersion", "VersionContent", "read_manifest", "read_version"]
 
 FORMAT = 1
 """The number of the folder's layout; it grows when an older release could not read it."""
 
 MANIFEST = "manifest.json"
+SCORING = "scoring.sql"
 SNAPSHOT = "snapshot.parquet"
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -111,7 +112,7 @@ class VersionContent:
     definition : str
         The rendered CREATE MODEL statement.
     scoring_sql : str
-        The prediction as SQL over a relation named ``wml_input``.
+        The prediction as SQL over a relation named ``wml_input`` with request_id, requested_at and the features.
     snapshot : pyarrow.Table
         The training rows with ``wml_split`` and ``wml_row_hash``.
     facts : mapping
@@ -128,13 +129,33 @@ class VersionContent:
         """Return the folder's files, the manifest left out."""
         files = {
             "definition.sql": self.definition.encode(),
-            "scoring.sql": self.scoring_sql.encode(),
+            SCORING: self.scoring_sql.encode(),
             "facts.json": _json(self.facts).encode(),
             SNAPSHOT: parquet_bytes(self.snapshot),
         }
         for name, table in self.parameters.to_tables().items():
             files[f"parameters/{name}.parquet"] = parquet_bytes(table)
         return files
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A version as read back, every byte of it checked.
+
+    Parameters
+    ----------
+    version : Version
+    parameters : Parameters
+    scoring_sql : str
+        A query over a relation named ``wml_input``: request_id, requested_at, the features, score and prediction.
+    facts : mapping
+        As in ``VersionContent``.
+    """
+
+    version: Version
+    parameters: Parameters
+    scoring_sql: str
+    facts: Mapping[str, Any]
 
 
 def manifest_bytes(version: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
@@ -173,14 +194,14 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     return manifest, hash_of(content)
 
 
-def read_content(folder: Path, artifact_hash: str) -> tuple[dict[str, Any], Parameters]:
-    """Return a version's facts and parameters after checking that every byte is as it was written.
+def read_version(folder: Path, version: Version) -> StoredVersion:
+    """Return what a version's folder holds after checking that every byte is as it was written.
 
     Parameters
     ----------
     folder : Path
-    artifact_hash : str
-        What the index says of the manifest.
+    version : Version
+        Its row of the index, which says what the hash of the manifest must be.
 
     Raises
     ------
@@ -188,8 +209,8 @@ def read_content(folder: Path, artifact_hash: str) -> tuple[dict[str, Any], Para
         If a file is missing or changed.
     """
     manifest, found = read_manifest(folder)
-    if found != artifact_hash:
-        raise _changed(folder / MANIFEST, found, artifact_hash)
+    if found != version.artifact_hash:
+        raise _changed(folder / MANIFEST, found, version.artifact_hash)
     contents: dict[str, bytes] = {}
     for name, expected in manifest["files"].items():
         path = folder / name
@@ -205,7 +226,12 @@ def read_content(folder: Path, artifact_hash: str) -> tuple[dict[str, Any], Para
         for name, content in contents.items()
         if name.startswith("parameters/")
     }
-    return json.loads(contents["facts.json"]), Parameters.from_tables(tables)
+    return StoredVersion(
+        version=version,
+        parameters=Parameters.from_tables(tables),
+        scoring_sql=contents[SCORING].decode(),
+        facts=json.loads(contents["facts.json"]),
+    )
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

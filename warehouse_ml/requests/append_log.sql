@@ -15,7 +15,14 @@ select
     scored.requested_at,
     {{ param('logged_at') }},
     scored.score,
+{% if is_binary %}
+    case
+        when scored.score >= {{ param('threshold') }} then {{ param('positive') }}
+        else {{ param('negative') }}
+    end
+{% else %}
     scored.prediction
+{% endif %}
 {% for column in features %}
     ,
     scored.{{ column | ident }}

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-import sqlglot
-from sqlglot import exp
 
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
-from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, Version
-from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
+from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.scoring import score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import run_file
 from warehouse_ml.templates import statement
@@ -105,13 +103,13 @@ def predict(
         for alias in (CHAMPION, CHALLENGER):
             for period in registry.periods(node.name, alias):
                 until = min(period.until or as_of, as_of)
+                version = versions[period.version]
+                stored = registry.load(version)
+                features = _features(stored.parameters, columns, requests, version)
+                # Also where nothing is due yet: who joins the log may name its columns from the first version on.
+                _add_columns(warehouse, node.name, {name: columns[name] for name in features})
                 if period.since >= until:
                     continue
-                version = versions[period.version]
-                _, parameters = registry.load(version)
-                features = _features(parameters, columns, requests, version)
-                _add_columns(warehouse, node.name, {name: columns[name] for name in features})
-                before = _count(warehouse, node.name, version.version)
                 pending = statement(
                     __package__,
                     "pending.sql",
@@ -123,17 +121,9 @@ def predict(
                     until=until,
                     version=version.version,
                 )
-                scored = _scored(warehouse, parameters, pending, features, threshold)
-                run_file(
-                    warehouse,
-                    __package__,
-                    "append_log.sql",
-                    {"model": node.name, "version": version.version, "alias": alias, "logged_at": as_of},
-                    log=log_of(node.name),
-                    features=features,
-                    scored=scored,
-                )
-                n_requests = _count(warehouse, node.name, version.version) - before
+                n_requests = _count(warehouse, pending)
+                if n_requests:
+                    _log(warehouse, stored, pending, features, threshold, alias, as_of)
                 done.append(Predicted(node.name, alias, version.version, period.since, until, n_requests))
     return done
 
@@ -154,16 +144,43 @@ def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
         warehouse.run(statement(__package__, "shared_log.sql", warehouse.engine, logs=logs))
 
 
-def _scored(
-    warehouse: Warehouse, parameters: Parameters, pending: str, features: list[str], threshold: float
-) -> str:
+def _log(
+    warehouse: Warehouse,
+    stored: StoredVersion,
+    pending: str,
+    features: list[str],
+    threshold: float,
+    alias: str,
+    as_of: dt.datetime,
+) -> None:
+    parameters, version = stored.parameters, stored.version
+    is_binary = parameters.task == "binary"
+    classes = {"negative": parameters.classes[0], "positive": parameters.classes[-1]} if is_binary else {}
+    run_file(
+        warehouse,
+        __package__,
+        "append_log.sql",
+        {
+            "model": version.model,
+            "version": version.version,
+            "alias": alias,
+            "logged_at": as_of,
+            "threshold": threshold,
+            **classes,
+        },
+        log=log_of(version.model),
+        features=features,
+        is_binary=is_binary,
+        scored=_scored(warehouse, stored, pending, features),
+    )
+
+
+def _scored(warehouse: Warehouse, stored: StoredVersion, pending: str, features: list[str]) -> str:
     """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
+    if scoring_path(stored.parameters) == "sql":
+        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = ["request_id", "requested_at", *features]
-    if scoring_path(parameters) == "sql":
-        source = exp.Subquery(this=sqlglot.parse_one(pending, read=warehouse.engine), alias=exp.to_identifier("wml_input"))
-        query = compile_scoring(parameters, source, keep=keep, threshold=threshold)
-        return query.sql(dialect=warehouse.engine)
-    batches = score_arrow(warehouse, parameters, pending, keep=keep, threshold=threshold)
+    batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
     warehouse.load(_SCORED, pa.Table.from_batches(list(batches)))
     return statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
 
@@ -196,6 +213,6 @@ def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -
             )
 
 
-def _count(warehouse: Warehouse, model: str, version: int) -> int:
-    sql = statement(__package__, "count_log.sql", warehouse.engine, log=log_of(model))
-    return int(warehouse.fetch(sql, {"version": version})["n_rows"][0].as_py())
+def _count(warehouse: Warehouse, pending: str) -> int:
+    sql = statement(__package__, "count_pending.sql", warehouse.engine, pending=pending)
+    return int(warehouse.fetch(sql)["n_rows"][0].as_py())

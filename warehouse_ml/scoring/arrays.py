@@ -5,6 +5,7 @@ The matrix is encoded by the same SQL as everywhere; only the sums are done here
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -264,4 +265,4 @@ def _depths(trees: Trees) -> list[int]:
         if compared >= 0:
             depth[root[node] + left[node]] = depth[root[node] + right[node]] = depth[node] + 1
     offsets = trees.offsets.tolist()
-    return [max(depth[start:end]) for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [max(depth[start:end]) for start, end in itertools.pairwise(offsets)]

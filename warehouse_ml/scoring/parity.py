@@ -140,8 +140,8 @@ def _compare(parameters: Parameters, path: str, expected: Predictions, found: Pr
     if is_wrong.any():
         row = int(is_wrong.argmax())
         raise ArtifactError(
-            f"{int(is_wrong.sum())} of {len(is_wrong)} sampled rows are scored differently by {path} than by the fitted "
-            f"{parameters.model_type.lower()}; the first is row {row} of the sample: {_told(parameters, found, row)} "
+            f"{int(is_wrong.sum())} of {len(is_wrong)} sampled rows are scored differently by {path} than by "
+            f"the fitted {parameters.model_type.lower()}; the first is row {row} of the sample: {_told(parameters, found, row)} "
             f"instead of {_told(parameters, expected, row)}",
             hint="this is an error of the toolkit; please report it with the model's definition",
         )

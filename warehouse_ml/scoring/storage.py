@@ -16,6 +16,7 @@ table                   one row per
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
@@ -245,7 +246,7 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
         _require(row["encoding"] in ENCODINGS, "features", f'names an unknown encoding "{row["encoding"]}"')
         _require(_is_finite(row["mean"]) and _is_finite(row["stddev"]), "features", "has a number that is not finite")
         _require(
-            all(before < after for before, after in zip(names, names[1:], strict=False)),
+            all(before < after for before, after in pairwise(names)),
             "categories",
             f'is not in ascending order for "{row["name"]}"',
         )
@@ -303,7 +304,7 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
         node=numbers("node", -1, np.int32),
         feature=numbers("feature", -1, np.int32),
         threshold=numbers("threshold", 0.0, np.float64),
-        is_missing_left=numbers("is_missing_left", False, np.bool_),  # noqa: FBT003
+        is_missing_left=numbers("is_missing_left", False, np.bool_),
         left=numbers("left", -1, np.int32),
         right=numbers("right", -1, np.int32),
         value=value,
@@ -337,7 +338,7 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
     parents = np.bincount((children + starts[trees.tree[split]]).ravel(), minlength=len(is_leaf))
     _require(bool((parents == (trees.node > 0)).all()), "nodes", "has a node without exactly one parent")
     n_values, low, high = trees.value.shape[1], int(trees.output.min()), int(trees.output.max())
-    fits = (n_values == 1 and 0 <= low and high < shape.n_outputs) or (
+    fits = (n_values == 1 and low >= 0 and high < shape.n_outputs) or (
         n_values == shape.n_outputs > 1 and low == high == -1
     )
     _require(fits, "trees", "adds to an unknown output")

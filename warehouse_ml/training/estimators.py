@@ -119,7 +119,7 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
     warnings = []
     if caught.has_converged is False:
         warnings.append(
-            f"not converged after {n_iterations} iterations: raise max_iterations, or set l2_reg so that weights stay small"
+            f"not converged after {n_iterations} iterations: raise max_iterations, or set l2_reg to hold weights small"
         )
     parameters = replace(shape, linear=linear)
     return Fitted(parameters, expect, _one_row(shape, expect, train, evaluation, n_iterations), warnings)
@@ -158,8 +158,8 @@ def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, e
     estimator.fit(train.encoded, train.label, sample_weight=train.weight, **held_out)
     # scikit-learn scores by the negative of the loss, and takes half of the squared error.
     scale = 1.0 if is_classifier else 2.0
-    losses = [-scale * score for score in estimator.train_score_]
-    eval_losses = [-scale * score for score in estimator.validation_score_] if evaluation is not None else []
+    losses = [-scale * float(score) for score in estimator.train_score_]
+    eval_losses = [-scale * float(score) for score in estimator.validation_score_] if evaluation is not None else []
     n_kept, warnings = n_iterations, []
     if options["EARLY_STOP"]:
         n_kept = _stop(eval_losses or losses, options["MIN_REL_PROGRESS"])

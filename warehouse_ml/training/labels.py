@@ -101,7 +101,7 @@ def _classes(
     classes = tuple(row["label"] for row in rows if row["n_train"])
     if len(classes) == 1:
         raise DataError(
-            f'the label "{name}" is {classes[0]} in all of the {n_train:,} training rows: there is nothing to tell apart',
+            f'the label "{name}" is {classes[0]} in all of the {n_train:,} training rows: nothing to tell apart',
             place=place,
             hint="look at the query and at the split",
         )
@@ -112,7 +112,7 @@ def _classes(
             hint="train a regression, or join classes in the query",
         )
     unseen = [row["label"] for row in rows if not row["n_train"]]
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if unseen:
         n_unseen = sum(row["n_eval"] for row in rows if not row["n_train"])
         warnings = (

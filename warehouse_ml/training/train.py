@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import time
@@ -23,7 +24,7 @@ from warehouse_ml.templates import statement
 from warehouse_ml.training.environment import describe_environment, git_state
 from warehouse_ml.training.fit import SEED, FitResult, fit
 from warehouse_ml.training.holdout import Verdict, compare_with_champion, measure_held_out
-from warehouse_ml.training.preprocessing import fit_preprocessing, infer_features
+from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, infer_features
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS, read_training_rows, refuse_disguised_labels
 from warehouse_ml.training.rows import RowSummary
 from warehouse_ml.warehouses.base import Warehouse
@@ -191,9 +192,13 @@ def _fit(
     say("looking for labels in disguise")
     refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows.columns, task)
     say(f"fitting {definition.model_type.lower()} on {rows.n_train:,} rows")
-    family = "linear" if definition.model_type in ("LINEAR_REG", "LOGISTIC_REG") else "trees"
     fitted = fit_preprocessing(
-        warehouse, TRAINING_ROWS, features, family=family, split_column=SPLIT, place=definition.place
+        warehouse,
+        TRAINING_ROWS,
+        features,
+        family_of(definition.model_type),
+        split_column=SPLIT,
+        place=definition.place,
     )
     return fit(
         warehouse,
@@ -212,7 +217,8 @@ def _fit(
 def _content(
     warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult
 ) -> VersionContent:
-    scoring = compile_scoring(result.parameters, exp.to_table("wml_input"), keep=[])
+    keep = ["request_id", "requested_at", *(feature.name for feature in result.parameters.features)]
+    scoring = compile_scoring(result.parameters, exp.to_table("wml_input"), keep=keep)
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     facts = {
         "options": definition.options,
@@ -225,13 +231,14 @@ def _content(
         },
         "columns": rows.columns,
         "scoring_path": scoring_path(result.parameters),
+        "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
         "warnings": result.warnings,
     }
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=scoring.sql(dialect=warehouse.engine, pretty=True) + "\n",
+        scoring_sql=scoring.sql(dialect=warehouse.engine) + "\n",
         snapshot=warehouse.fetch(snapshot),
         facts=facts,
     )
@@ -253,8 +260,7 @@ def _decide(
         return Verdict(CHAMPION, "the first version", None)
     if promote == "always":
         return Verdict(CHAMPION, "promoted without a comparison, as asked", champion)
-    _, parameters = registry.load(champion)
-    return compare_with_champion(warehouse, result.parameters, metrics, champion, parameters)
+    return compare_with_champion(warehouse, result.parameters, metrics, registry.load(champion))
 
 
 def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of: dt.datetime) -> None:

@@ -1,0 +1,231 @@
+"""Binary metrics, slice by slice, against scikit-learn, statsmodels and scipy."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+from statsmodels.stats.proportion import proportion_confint
+
+from .conftest import metrics_of
+
+OUTCOMES = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+
+
+def binary_rows(n: int, seed: int, *, weighted: bool = False, digits: int = 2) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    score = np.clip(np.round(rng.random(n), digits), 0.001, 0.999)
+    rows: dict[str, Any] = {
+        "score": score,
+        "label": [bool(x) for x in rng.random(n) < 0.15 + 0.6 * score],
+        "origin": [[None, "EWR", "JFK", "LGA"][i] for i in rng.integers(0, 4, n)],
+        "carrier": rng.integers(1, 4, n).tolist(),
+    }
+    if weighted:
+        rows["sample_weight"] = np.round(rng.random(n) * 3 + 0.1, 3)
+    return rows
+
+
+def oracle(y: np.ndarray, s: np.ndarray, w: np.ndarray | None, threshold: float = 0.5) -> dict[str, float]:
+    """The same metrics by scikit-learn; one that is not there cannot be computed."""
+    p = s >= threshold
+    weights = np.ones(len(y)) if w is None else w
+    counts = sk.confusion_matrix(y, p, sample_weight=w, labels=[False, True]).ravel()
+    tn, fp, fn, tp = (float(x) for x in counts)
+    rates = {
+        "selection_rate": (tp + fp, tp + fp + tn + fn),
+        "prevalence": (tp + fn, tp + fp + tn + fn),
+        "accuracy": (tp + tn, tp + fp + tn + fn),
+        "precision": (tp, tp + fp),
+        "recall": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "false_positive_rate": (fp, tn + fp),
+        "false_negative_rate": (fn, tp + fn),
+        "npv": (tn, tn + fn),
+        "false_discovery_rate": (fp, tp + fp),
+        "false_omission_rate": (fn, tn + fn),
+        "f1_score": (2 * tp, 2 * tp + fp + fn),
+    }
+    want = {name: above / below for name, (above, below) in rates.items() if below > 0}
+    want |= dict(zip(OUTCOMES, (tn, fp, fn, tp), strict=True))
+    want["log_loss"] = sk.log_loss(y, s, sample_weight=w, labels=[False, True])
+    want["brier_score"] = sk.brier_score_loss(y, s, sample_weight=w)
+    want["mean_prediction"] = float(np.average(s, weights=weights))
+    want["mean_label"] = float(np.average(y, weights=weights))
+    bins = np.where(s >= 1, 9, np.floor(s * 10)).astype(int)
+    gaps = [abs(np.sum((weights * (s - y))[bins == b])) for b in range(10)]
+    want["expected_calibration_error"] = float(sum(gaps) / weights.sum())
+    if y.any():
+        want["average_precision"] = sk.average_precision_score(y, s, sample_weight=w)
+        want["calibration_ratio"] = float(np.sum(weights * s) / np.sum(weights * y))
+    if y.any() and not y.all():
+        want["roc_auc"] = sk.roc_auc_score(y, s, sample_weight=w)
+        want["balanced_accuracy"] = sk.balanced_accuracy_score(y, p, sample_weight=w)
+        if p.any() and not p.all():
+            want["matthews_correlation_coefficient"] = sk.matthews_corrcoef(y, p, sample_weight=w)
+    return want
+
+
+def check(rows: dict[str, Any], found: dict[str, Any], mask: np.ndarray) -> None:
+    label = rows["label"]
+    known = mask & np.array([x is not None for x in label])
+    y = np.array([bool(x) for x in label])[known]
+    weight = np.asarray(rows["sample_weight"])[known] if "sample_weight" in rows else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        want = oracle(y, np.asarray(rows["score"])[known], weight)
+    counts = {"n_requests": mask.sum(), "n_labelled": known.sum(), "n_positive": y.sum()}
+    counts["label_coverage"] = known.sum() / mask.sum()
+    want |= {name: float(value) for name, value in counts.items()}
+    got = {name: row["value"] for name, row in found.items() if row["value"] is not None}
+    assert got.keys() == want.keys()
+    assert got == pytest.approx(want, abs=1e-9, rel=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("digits", [1, 12])
+def test_every_slice_agrees_with_scikit_learn(run, warehouse, weighted, digits):
+    rows = binary_rows(700, seed=digits, weighted=weighted, digits=digits)
+    rows["label"] = [None if i % 11 == 0 else x for i, x in enumerate(rows["label"])]
+    run(rows, slices=["origin", ["origin", "carrier"]], min_slice_size=0)
+    check(rows, metrics_of(warehouse)["all"], np.ones(700, dtype=bool))
+    origin = np.array([x or "(null)" for x in rows["origin"]])
+    carrier = np.array([str(x) for x in rows["carrier"]])
+    by_origin = metrics_of(warehouse, "origin")
+    assert set(by_origin) == {"(null)", "EWR", "JFK", "LGA"}
+    for value, found in by_origin.items():
+        check(rows, found, origin == value)
+    pairs = metrics_of(warehouse, "origin, carrier")
+    assert len(pairs) == 12
+    for value, found in pairs.items():
+        check(rows, found, np.array([f"{a}, {b}" == value for a, b in zip(origin, carrier, strict=True)]))
+
+
+@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.lists(
+        st.tuples(st.sampled_from([0.1, 0.3, 0.5, 0.7]), st.booleans(), st.sampled_from(["a", "b", None])),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_few_rows_with_ties_and_slices_of_one_class(run, warehouse, data):
+    score, label, group = (list(column) for column in zip(*data, strict=True))
+    rows = {"score": score, "label": label, "group": group}
+    run(rows, slices=["group"], min_slice_size=0, restate=True)
+    names = np.array([x or "(null)" for x in group])
+    for value, found in metrics_of(warehouse, "group").items():
+        if (names == value).any():
+            check(rows, found, names == value)
+
+
+def test_wilson_intervals_count_the_rows_of_the_metrics_own_denominator(run, warehouse):
+    rows = binary_rows(400, seed=5)
+    run(rows)
+    found = metrics_of(warehouse)["all"]
+    tp, fn = found["true_positives"]["value"], found["false_negatives"]["value"]
+    recall = found["recall"]
+    assert (recall["ci_method"], recall["denominator"], recall["n"]) == ("wilson", tp + fn, 400)
+    want = proportion_confint(tp, tp + fn, method="wilson")
+    assert (recall["ci_lower"], recall["ci_upper"]) == pytest.approx(want, abs=1e-12)
+
+
+def test_weights_shrink_the_effective_number_of_rows(run, warehouse):
+    rows = binary_rows(300, seed=6, weighted=True)
+    run(rows)
+    row = metrics_of(warehouse)["all"]["selection_rate"]
+    w = rows["sample_weight"]
+    effective = w.sum() ** 2 / (w**2).sum()
+    want = proportion_confint(row["value"] * effective, effective, method="wilson")
+    assert row["ci_method"] == "wilson_kish"
+    assert row["denominator"] == pytest.approx(w.sum())
+    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
+
+
+def delong(y: np.ndarray, s: np.ndarray) -> float:
+    beats = (s[y][:, None] > s[~y][None, :]) + 0.5 * (s[y][:, None] == s[~y][None, :])
+    return float(np.var(beats.mean(1), ddof=1) / y.sum() + np.var(beats.mean(0), ddof=1) / (~y).sum())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_interval_of_the_area_is_delongs(run, warehouse, weighted):
+    rows = binary_rows(300, seed=7, digits=1)
+    if weighted:
+        rows["sample_weight"] = [2.0] * 300
+    run(rows)
+    row = metrics_of(warehouse)["all"]["roc_auc"]
+    half = 1.959963984540054 * np.sqrt(delong(np.array(rows["label"]), rows["score"]))
+    assert row["ci_method"] == "delong"
+    assert row["ci_upper"] - row["value"] == pytest.approx(half, abs=1e-10)
+    assert row["value"] - row["ci_lower"] == pytest.approx(half, abs=1e-10)
+
+
+def test_the_interval_of_a_mean_is_normal(run, warehouse):
+    rows = binary_rows(200, seed=8)
+    run(rows)
+    row = metrics_of(warehouse)["all"]["brier_score"]
+    losses = (rows["score"] - np.array(rows["label"])) ** 2
+    half = 1.959963984540054 * losses.std(ddof=1) / np.sqrt(200)
+    assert (row["ci_method"], row["ci_upper"] - row["value"]) == ("normal", pytest.approx(half, abs=1e-12))
+
+
+def test_the_confusion_that_tensorflow_model_analysis_publishes(run, warehouse):
+    label = [1] * 1 + [0] * 3 + [0] * 2 + [1] * 4
+    prediction = [1] * 4 + [0] * 6
+    run({"prediction": prediction, "label": label})
+    found = {name: row["value"] for name, row in metrics_of(warehouse)["all"].items()}
+    assert [found[name] for name in OUTCOMES] == [2, 3, 4, 1]
+    assert found["precision"] == 0.25
+    assert found["recall"] == 0.2
+    assert found["specificity"] == 0.4
+    assert found["accuracy"] == 0.3
+    assert found["f1_score"] == pytest.approx(2 / 9)
+    assert metrics_of(warehouse)["all"]["roc_auc"]["reason"] == "no scores"
+
+
+def test_calibration_ratio_is_the_sum_of_predictions_over_that_of_labels(run, warehouse):
+    run({"score": [0.2, 0.4, 0.6], "label": [0, 1, 1]})
+    assert metrics_of(warehouse)["all"]["calibration_ratio"]["value"] == pytest.approx(0.6)
+
+
+def test_the_threshold_belongs_to_the_positives(run, warehouse):
+    run({"score": [0.3, 0.2999, 0.31], "label": [True, True, False]}, threshold=0.3)
+    found = metrics_of(warehouse)["all"]
+    assert found["true_positives"]["value"] == 1
+    assert found["false_positives"]["value"] == 1
+
+
+def test_a_certain_and_wrong_score_is_clipped(run, warehouse):
+    run({"score": [0.0, 1.0], "label": [True, False]})
+    assert metrics_of(warehouse)["all"]["log_loss"]["value"] == pytest.approx(-np.log(1e-15))
+
+
+def test_calibration_bins_hold_the_mean_score_and_label(run, warehouse):
+    rows = {"score": [0.0, 0.05, 0.1, 1.0, 0.95], "label": [0, 1, 0, 1, 1], "group": ["a"] * 3 + ["b"] * 2}
+    run(rows, slices=["group"], min_slice_size=3)
+    found = warehouse.fetch(
+        "select slice_value, bin, n, mean_prediction, mean_label "
+        "from wml.calibration order by slice_key desc, slice_value, bin"
+    ).to_pylist()
+    want = [("all", 1, 2, 0.025, 0.5), ("all", 2, 1, 0.1, 0.0), ("all", 10, 2, 0.975, 1.0)]
+    want += [("a", 1, 2, 0.025, 0.5), ("a", 2, 1, 0.1, 0.0)]
+    assert [tuple(row.values()) for row in found] == want
+
+
+@pytest.mark.parametrize(("label", "reason"), [(True, "one class"), (None, "no labels known at as_of")])
+def test_what_cannot_be_computed_is_null_and_says_why(run, warehouse, label, reason):
+    rows = {"score": [0.2, 0.6, 0.9], "label": pa.array([label] * 3, pa.bool_())}
+    (window,) = run(rows)
+    row = metrics_of(warehouse)["all"]["roc_auc"]
+    assert row["value"] is None
+    assert row["ci_lower"] is None
+    assert not row["is_suppressed"]
+    assert reason in row["reason"]
+    assert window.metrics["roc_auc"] is None
+    assert window.n_labelled == (0 if label is None else 3)

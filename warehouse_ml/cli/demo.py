@@ -1,0 +1,63 @@
+"""``wml demo``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from warehouse_ml.cli.output import format_table, note, status
+from warehouse_ml.cli.run import weekly
+from warehouse_ml.cli.story import tell_week
+
+FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
+LAST = dt.datetime(2014, 1, 6, tzinfo=dt.UTC)
+
+_QUESTIONS = ("missed.sql", "over_time.sql", "retrained.sql")
+
+
+@click.command("demo", short_help="Watch a model live through a year of real flights.")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("wml_demo"))
+@click.option("--weeks", type=click.IntRange(min=1), help="Stop after so many weeks.")
+def command(folder: Path, weeks: int | None) -> None:
+    """Watch a model live through a year of real flights.
+
+    Writes the example project into FOLDER (wml_demo by default) and runs it: features from raw Parquet, a model
+    trained on January to March 2013, then the weekly job for every week up to the end of the year, each seeing only
+    what was known then. Ends with three questions, in SQL.
+    """
+    from warehouse_ml.example import write_flights
+    from warehouse_ml.loop import run_job
+    from warehouse_ml.session import open_session
+
+    began = time.perf_counter()
+    write_flights(folder)
+    note(f"wrote {folder}/: 336,776 flights, their weather and planes, and the project's SQL")
+    note("question: two hours before departure, will the flight arrive 15 minutes late or more?\n")
+    clocks = weekly(FIRST, LAST)
+    clocks = clocks[: weeks + 1] if weeks else clocks
+    with open_session(folder) as session:
+        for index, clock in enumerate(clocks):
+            with status() as say:
+                result = run_job(session, clock, on_step=say)
+            tell_week(result, index + 1, len(clocks))
+        note(f"\na year in {time.perf_counter() - began:.0f} s. Three questions, in SQL:")
+        for file in _QUESTIONS:
+            sql = (files("warehouse_ml.example") / "questions" / file).read_text(encoding="utf-8").strip()
+            title, _, query = sql.partition("\n")
+            rows = session.warehouse.fetch(query)
+            click.echo(f"\n{click.style(title.removeprefix('-- '), bold=True)}\n")
+            click.echo("\n".join(f"    {line}" for line in query.strip().splitlines()) + "\n")
+            click.echo(format_table(rows.to_pylist(), rows.column_names))
+    note(
+        "\nnext:\n"
+        f"  cd {folder}\n"
+        "  wml query \"select * from wml.latest_fairness where slice_key = 'plane_size' limit 10\"\n"
+        "  wml models list\n"
+        "  wml models show late_arrival\n"
+        "  less models/late_arrival.sql sql/evaluation/late_arrival.sql\n"
+        "  wml init ../my_project                  start your own"
+    )

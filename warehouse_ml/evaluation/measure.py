@@ -1,0 +1,66 @@
+"""The metrics of any scored rows, over everything, without a window, a slice or a row written."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from warehouse_ml.evaluation.run import (
+    _SCRATCH as SCRATCH,
+    _Steps as Steps,
+    _by_unit as metrics_by_unit,
+    _refuse_bad_rows as refuse_bad_rows,
+    _measure as run_measures,
+)
+from warehouse_ml.evaluation.join import join_columns
+from warehouse_ml.evaluation.spec import EvaluationSpec
+from warehouse_ml.warehouses.base import Warehouse
+
+__all__ = ["measure"]
+
+# After every request, so that no row is left out.
+_END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+
+
+def measure(
+    warehouse: Warehouse, query: str, *, task: str, threshold: float = 0.5, place: str = "query"
+) -> Mapping[str, float | None]:
+    """Return the metrics of a query's rows, by name.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    query : str
+        As the query of an evaluation: request_id, requested_at, score or prediction, label.
+    task : str
+        binary, multiclass or regression.
+    threshold : float
+        In [0, 1]; a binary score at or above it is a positive.
+    place : str
+        For errors.
+
+    Returns
+    -------
+    mapping of metric to value
+        None where a metric cannot be computed; empty if the query has no rows.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or a row cannot be evaluated.
+    """
+    spec = EvaluationSpec.from_config("", {"task": task, "threshold": threshold}, place=place, definition_hash="")
+    columns = join_columns(warehouse, spec, query)
+    steps = Steps(warehouse, spec, columns, _END)
+    with warehouse.transaction():
+        steps.run("rows.sql", join_sql=query)
+        steps.run("due.sql", restate=True)
+        due = steps.fetch("due_list.sql")
+        if due:
+            steps.run("due_rows.sql")
+            refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
+            run_measures(steps, spec, columns)
+        found = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
+        for table in SCRATCH:
+            steps.run("drop_scratch.sql", table=table)
+    return found[due[0]["unit"]] if due else {}

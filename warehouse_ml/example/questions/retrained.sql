@@ -1,0 +1,23 @@
+-- Did it get better with the retrained versions?
+select
+    served.version as champion,
+    former.version as former_champion,
+    count(*) as weeks,
+    round(avg(served.value), 4) as auc,
+    round(avg(former.value), 4) as auc_of_former,
+    count(*) filter (where served.value > former.value) as weeks_won
+from wml.latest_metrics as served
+inner join wml.latest_metrics as former
+    on
+        served.window_start = former.window_start
+        and served.version > former.version
+        and served.metric = former.metric
+        and served.slice_key = former.slice_key
+where
+    served.metric = 'roc_auc'
+    and served.slice_key = 'overall'
+group by
+    served.version,
+    former.version
+order by
+    served.version

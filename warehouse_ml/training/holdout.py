@@ -1,0 +1,108 @@
+"""How versions do on the rows held out of training, and which of two should serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import sqlglot
+
+from warehouse_ml.catalog import BEGINNING
+from warehouse_ml.evaluation.measure import measure
+from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion, Version
+from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
+from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.templates import statement
+from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS
+from warehouse_ml.warehouses.base import Relation, Warehouse
+
+__all__ = ["Verdict", "compare_with_champion", "measure_held_out"]
+
+_SCORED = Relation("_wml_held_out_rows")
+
+# What decides between two versions, and whether more of it is better.
+_DECIDES = {"binary": ("roc_auc", True), "multiclass": ("accuracy", True), "regression": ("mean_squared_error", False)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a new version is to be called, and why.
+
+    Parameters
+    ----------
+    alias : str or None
+    reason : str
+        With the numbers.
+    champion : Version or None
+        Who served until now.
+    """
+
+    alias: str | None
+    reason: str
+    champion: Version | None
+
+
+def measure_held_out(warehouse: Warehouse, parameters: Parameters) -> dict[str, float | None]:
+    """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name.
+
+    The scores are those of the SQL (or arrays) that serve, not the estimator's own.
+    """
+    features = [feature.name for feature in parameters.features]
+    held_out = statement(
+        __package__,
+        "held_out_rows.sql",
+        warehouse.engine,
+        relation=TRAINING_ROWS,
+        split=SPLIT,
+        columns=[*features, parameters.label, ROW_HASH],
+    )
+    keep = [ROW_HASH, parameters.label]
+    if scoring_path(parameters) == "sql":
+        source = sqlglot.parse_one(held_out, read=warehouse.engine)
+        scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine)
+    else:
+        rows = pa.Table.from_batches(list(score_arrow(warehouse, parameters, held_out, keep=keep)))
+        warehouse.load(_SCORED, rows)
+        scored = statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
+    query = statement(
+        __package__,
+        "held_out.sql",
+        warehouse.engine,
+        task=parameters.task,
+        label=parameters.label,
+        positive=parameters.classes[-1] if parameters.task == "binary" else None,
+        scored=scored,
+        asked_at=BEGINNING,
+    )
+    return dict(measure(warehouse, query, task=parameters.task))
+
+
+def compare_with_champion(
+    warehouse: Warehouse,
+    parameters: Parameters,
+    metrics: Mapping[str, float | None],
+    stored: StoredVersion,
+) -> Verdict:
+    """Say whether a new version should take over from the champion: it should if it is no worse on the same rows.
+
+    The rows are those held out of the new version's training. The champion may have seen some of them in its own,
+    which can only help the champion.
+    """
+    champion, champion_parameters = stored.version, stored.parameters
+    metric, more_is_better = _DECIDES[parameters.task]
+    new = metrics.get(metric)
+    if new is None:
+        return Verdict(CHALLENGER, f"no {metric} without held-out rows, so nothing says it is better", champion)
+    known = {feature.name.lower() for feature in parameters.features}
+    missing = [feature.name for feature in champion_parameters.features if feature.name.lower() not in known]
+    if missing or champion_parameters.task != parameters.task or champion_parameters.label != parameters.label:
+        what = f"the champion needs {missing[0]}, which is not selected any more" if missing else "the label changed"
+        return Verdict(CHALLENGER, f"not comparable: {what}; promote it by hand if it is meant to serve", champion)
+    old = measure_held_out(warehouse, champion_parameters)[metric]
+    is_better = old is None or (new >= old if more_is_better else new <= old)
+    told = f"{metric} {new:.4f} against {'nothing' if old is None else f'{old:.4f}'} of version {champion.version}"
+    verdict = "no worse" if is_better else "worse"
+    return Verdict(
+        CHAMPION if is_better else CHALLENGER, f"{verdict} on the rows held out: {told}", champion
+    )
