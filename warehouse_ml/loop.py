@@ -148,12 +148,7 @@ def evaluate_step(
     if models:
         predict_step(session, sorted(models), as_of, on_step=on_step)
     _build(session, as_of, catalog.graph.above([node.id for node in nodes]), on_step=on_step)
-    done: list[EvaluatedWindow] = []
-    for node in nodes:
-        if on_step:
-            on_step(f"evaluating {node.name}")
-        done += _evaluate(session, node, as_of, restate=restate)
-    return done
+    return _evaluate(session, nodes, as_of, restate=restate, on_step=on_step)
 
 
 def run_job(session: Session, as_of: dt.datetime, *, on_step: OnStep | None = None) -> WeeklyRun:
@@ -169,7 +164,7 @@ def run_job(session: Session, as_of: dt.datetime, *, on_step: OnStep | None = No
             result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
     models = [node.name for node in catalog.of_kind("model")]
     result.predicted.extend(predict_step(session, models, as_of, on_step=on_step) if models else [])
-    result.evaluated.extend(evaluate_step(session, [], as_of, on_step=on_step))
+    result.evaluated.extend(_evaluate(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
     result.firings.extend(fire(session.warehouse, catalog, as_of))
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
     for node in catalog.of_kind("model"):
@@ -196,17 +191,41 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
 test_step.__test__ = False  # type: ignore[attr-defined]
 
 
-def _evaluate(session: Session, node: Node, as_of: dt.datetime, *, restate: bool) -> list[EvaluatedWindow]:
-    spec = EvaluationSpec.from_config(
-        node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
-    )
-    drift = _drift_inputs(session, spec.model) if spec.model else []
-    try:
-        return evaluate(
-            session.warehouse, spec, _query(session, node, as_of), as_of=as_of, restate=restate, drift=drift
+def _evaluate(
+    session: Session,
+    nodes: Sequence[Node],
+    as_of: dt.datetime,
+    *,
+    restate: bool = False,
+    on_step: OnStep | None = None,
+) -> list[EvaluatedWindow]:
+    done: list[EvaluatedWindow] = []
+    for node in nodes:
+        if on_step:
+            on_step(f"evaluating {node.name}")
+        spec = EvaluationSpec.from_config(
+            node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
-    except SqlError as error:
-        raise diagnosed(error, session.warehouse).placed(node.place) from None
+        try:
+            done += evaluate(
+                session.warehouse,
+                spec,
+                _query(session, node, as_of),
+                as_of=as_of,
+                restate=restate,
+                drift=_drift_inputs(session, spec.model) if spec.model else [],
+            )
+        except SqlError as error:
+            raise diagnosed(error, session.warehouse).placed(node.place) from None
+    return done
+
+
+def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
+    """Return where the first window starts that may still change, so that a week's job reads a week and not a year."""
+    sql = statement(__package__, "open_since.sql", session.warehouse.engine, log=log_of(str(spec.model)))
+    rows = session.warehouse.fetch(sql, {"evaluation": spec.name, "definition_hash": spec.definition_hash})
+    since: dt.datetime | None = rows["open_since"][0].as_py()
+    return since
 
 
 def _drift_inputs(session: Session, model: str) -> list[DriftInput]:

@@ -1,6 +1,6 @@
--- grain: one row per unit, slice and bin of the score; binary task
--- unit:  n_* count rows, the others sum weights; *_squares sum squared weights (for the effective sample size)
--- null:  bin where a row has no score, or no label known at as_of
+-- grain: one row per unit, slice, label, prediction and bin of the score; binary task
+-- unit:  n_* count rows, the others are weighted sums; weight_squares is for the effective number of rows
+-- null:  label where it is not known at as_of; bin and sums there, and where there is no score
 -- Counts add up: one pass over the rows makes the finest cells, and every slice is a sum of cells.
 {{ create_scratch('wml_bins') }}
 with scored as (
@@ -59,30 +59,22 @@ cells as (
         scored.bin
 )
 
-{% set outcomes = {'tp': (1, 1), 'fp': (0, 1), 'tn': (0, 0), 'fn': (1, 0)} %}
 select
     cells.unit,
     {{ grouped_slice(slices, names) }},
+    cells.label,
+    cells.prediction,
     {{ as_int('cells.bin') }} as bin,
-    {{ as_int('sum(cells.n_rows)') }} as n_requests,
-    {{ as_int('sum(case when cells.label is not null then cells.n_rows else 0 end)') }} as n_labelled,
+    {{ as_int('sum(cells.n_rows)') }} as n_rows,
     {{ as_int('sum(cells.n_scored)') }} as n_scored,
-    {% for outcome, (label, prediction) in outcomes.items() %}
-    {% set condition = 'cells.label = ' ~ label ~ ' and cells.prediction = ' ~ prediction %}
-    {{ as_int('sum(case when ' ~ condition ~ ' then cells.n_rows else 0 end)') }} as n_{{ outcome }},
-    sum(case when {{ condition }} then cells.weight else 0e0 end) as {{ outcome }},
-    sum(case when {{ condition }} then cells.weight_squares else 0e0 end) as {{ outcome }}_squares,
+    {% for name in ['weight', 'weight_squares', 'score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
+    sum(cells.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
+
     {% endfor %}
-    sum(cells.score) as score,
-    sum(cells.score_squares) as score_squares,
-    sum(cells.loss) as loss,
-    sum(cells.loss_squares) as loss_squares,
-    sum(cells.brier) as brier,
-    sum(cells.brier_squares) as brier_squares
 from cells
 group by grouping sets (
     {% for slice in slices %}
-    (cells.unit, {% for name in slice.names %}{{ name }}, {% endfor %}cells.bin){% if not loop.last %},{% endif %}
+    (cells.unit, {% for name in slice.names %}{{ name }}, {% endfor %}cells.label, cells.prediction, cells.bin){% if not loop.last %},{% endif %}
 
     {% endfor %}
 )

@@ -40,9 +40,9 @@ bucketed as (
         {% if input.kind == 'numeric' %}
         case
             {% for edge in range(1, 10) %}
-            when inputs.{{ input.column }} <= edges.{{ input.column }}_{{ edge }} then {{ edge }}
+            when inputs.{{ input.column }} <= edges.{{ input.column }}_{{ edge }} then '{{ edge }}'
             {% endfor %}
-            when inputs.{{ input.column }} is not null then 10
+            when inputs.{{ input.column }} is not null then '10'
         end as {{ input.column }}{% if not loop.last %},{% endif %}
 
         {% else %}
@@ -57,22 +57,14 @@ bucketed as (
 )
 
 select
-    bucketed.unit,
-    case
-        {% for input in columns %}
-        when grouping(bucketed.{{ input.column }}) = 0 then {{ input.index }}
-        {% endfor %}
-    end as input_index,
-    case
-        {% for input in columns %}
-        when grouping(bucketed.{{ input.column }}) = 0 then {{ as_string('bucketed.' ~ input.column) }}
-        {% endfor %}
-    end as bucket,
+    counted.unit,
+    counted.input,
+    counted.bucket,
     {{ as_int('count(*)') }} as n_rows
-from bucketed
-group by grouping sets (
-    {% for input in columns %}
-    (bucketed.unit, bucketed.{{ input.column }}){% if not loop.last %},{% endif %}
-
-    {% endfor %}
-)
+from bucketed unpivot include nulls (
+    bucket for input in ({% for input in columns %}{{ input.column }}{% if not loop.last %}, {% endif %}{% endfor %})
+) as counted
+group by
+    counted.unit,
+    counted.input,
+    counted.bucket

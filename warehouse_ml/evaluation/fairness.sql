@@ -233,37 +233,43 @@ odds as (
     where recall.metric = 'recall'
 ),
 
+named as (
+    select
+        adjusted.unit,
+        adjusted.slice_key,
+        case
+            when role_names.role = 'metric' then adjusted.metric
+            {% for name, base in composites.items() %}
+            when adjusted.metric = {{ base | literal }} then {{ name | literal }}
+            {% endfor %}
+        end as metric,
+        adjusted.aggregate,
+        adjusted.value,
+        adjusted.ci_lower,
+        adjusted.ci_upper,
+        adjusted.lowest_slice,
+        adjusted.highest_slice,
+        adjusted.p_value,
+        adjusted.p_adjusted
+    from adjusted
+    cross join {{ names_table('role', ['metric', 'criterion']) }} as role_names
+),
+
 final as (
     select
-        adjusted.unit,
-        adjusted.slice_key,
-        adjusted.metric,
-        adjusted.aggregate,
-        adjusted.value,
-        adjusted.ci_lower,
-        adjusted.ci_upper,
-        adjusted.lowest_slice,
-        adjusted.highest_slice,
-        adjusted.p_value,
-        adjusted.p_adjusted
-    from adjusted
-    {% for name, base in composites.items() %}
-    union all
-    select
-        adjusted.unit,
-        adjusted.slice_key,
-        {{ name | literal }} as metric,
-        adjusted.aggregate,
-        adjusted.value,
-        adjusted.ci_lower,
-        adjusted.ci_upper,
-        adjusted.lowest_slice,
-        adjusted.highest_slice,
-        adjusted.p_value,
-        adjusted.p_adjusted
-    from adjusted
-    where adjusted.metric = {{ base | literal }}
-    {% endfor %}
+        named.unit,
+        named.slice_key,
+        named.metric,
+        named.aggregate,
+        named.value,
+        named.ci_lower,
+        named.ci_upper,
+        named.lowest_slice,
+        named.highest_slice,
+        named.p_value,
+        named.p_adjusted
+    from named
+    where named.metric is not null
     union all
     select
         odds.unit,

@@ -11,27 +11,10 @@ from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["JoinColumns", "join_columns"]
 
-_NUMBERS = tuple(
-    [
-        "TINYINT",
-        "SMALLINT",
-        "INTEGER",
-        "BIGINT",
-        "HUGEINT",
-        "UTINYINT",
-        "USMALLINT",
-        "UINTEGER",
-        "UBIGINT",
-        "UHUGEINT",
-        "INT64",
-        "FLOAT",
-        "DOUBLE",
-        "FLOAT64",
-        "DECIMAL",
-        "NUMERIC",
-        "BIGNUMERIC",
-    ]
-)
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "INT64")
+_UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+_REALS = ("FLOAT", "DOUBLE", "FLOAT64", "DECIMAL", "NUMERIC", "BIGNUMERIC")
+_NUMBERS = (*_INTEGERS, *_UNSIGNED, *_REALS)
 _BOOLEANS = ("BOOLEAN", "BOOL")
 _INSTANTS = ("TIMESTAMP", "DATE")
 

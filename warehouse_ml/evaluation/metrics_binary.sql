@@ -1,184 +1,217 @@
 -- grain: one row per unit, slice and metric; binary task
--- unit:  rates in [0, 1]; n counts labelled and scored rows; denominator is the metric's own, a sum of weights
--- null:  value where the denominator is 0 or the slice is too small, and reason says which
-{# A rate is the share of some outcomes among others: its name, the outcomes counted, the outcomes it is a share of. #}
-{% set everybody = ['tp', 'fp', 'tn', 'fn'] %}
+-- unit:  rates in [0, 1]; denominator is the metric's own, a sum of weights, and n_own the rows in it
+-- null:  value where the denominator is 0; null_reason says so in words
+{# A rate is the share of some outcomes among others: its name, what is counted, what it is a share of. #}
 {% set rates = {
-    'selection_rate': (['tp', 'fp'], everybody),
-    'prevalence': (['tp', 'fn'], everybody),
-    'accuracy': (['tp', 'tn'], everybody),
-    'precision': (['tp'], ['tp', 'fp']),
-    'recall': (['tp'], ['tp', 'fn']),
-    'specificity': (['tn'], ['tn', 'fp']),
-    'false_positive_rate': (['fp'], ['tn', 'fp']),
-    'false_negative_rate': (['fn'], ['tp', 'fn']),
-    'npv': (['tn'], ['tn', 'fn']),
-    'false_discovery_rate': (['fp'], ['tp', 'fp']),
-    'false_omission_rate': (['fn'], ['tn', 'fn']),
+    'selection_rate': ('selected', 'everybody'),
+    'prevalence': ('positive', 'everybody'),
+    'accuracy': ('correct', 'everybody'),
+    'precision': ('tp', 'selected'),
+    'recall': ('tp', 'positive'),
+    'specificity': ('tn', 'negative'),
+    'false_positive_rate': ('fp', 'negative'),
+    'false_negative_rate': ('fn', 'positive'),
+    'npv': ('tn', 'rejected'),
+    'false_discovery_rate': ('fp', 'selected'),
+    'false_omission_rate': ('fn', 'rejected'),
 } %}
-{% set counts = ['n_requests', 'n_labelled', 'n_positive', 'true_positives', 'false_positives', 'true_negatives', 'false_negatives'] %}
-{% set means = ['log_loss', 'brier_score', 'mean_prediction', 'mean_label'] %}
+{% set counts = {
+    'n_requests': 'n_requests',
+    'n_labelled': 'n_labelled',
+    'n_positive': 'n_positive',
+    'true_positives': 'tp',
+    'false_positives': 'fp',
+    'true_negatives': 'tn',
+    'false_negatives': 'fn',
+} %}
 {% set others = ['label_coverage', 'balanced_accuracy', 'f1_score', 'matthews_correlation_coefficient', 'roc_auc',
-    'average_precision', 'expected_calibration_error', 'calibration_ratio'] %}
-{% set from_scores = ['roc_auc', 'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error',
-    'calibration_ratio', 'mean_prediction'] %}
-{% set from_both = ['roc_auc', 'average_precision', 'balanced_accuracy', 'matthews_correlation_coefficient'] %}
-{% set outcome_sums %}
-{%- for outcome in everybody %}
-        sum(bins.n_{{ outcome }}) as n_{{ outcome }},
-        sum(bins.{{ outcome }}) as {{ outcome }},
-        sum(bins.{{ outcome }}_squares) as {{ outcome }}_squares,
-{%- endfor %}
-{% endset %}
+    'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio', 'mean_prediction',
+    'mean_label'] %}
+{% set outcomes = {'tp': (1, 1), 'fp': (0, 1), 'tn': (0, 0), 'fn': (1, 0)} %}
+{# Each group of outcomes that a rate is over. #}
+{% set groups = {
+    'everybody': ['tp', 'fp', 'tn', 'fn'],
+    'selected': ['tp', 'fp'],
+    'rejected': ['tn', 'fn'],
+    'positive': ['tp', 'fn'],
+    'negative': ['tn', 'fp'],
+} %}
+{% set sums = ['score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
 {{ create_scratch('wml_measured') }}
-with totals as (
+with cells as (
     select
         bins.unit,
         bins.slice_set,
         bins.slice_value,
-        sum(bins.n_requests) as n_requests,
-        sum(bins.n_labelled) as n_labelled,
+        bins.bin,
+        sum(bins.n_rows) as n_requests,
+        sum(case when bins.label is not null then bins.n_rows else 0 end) as n_labelled,
         sum(bins.n_scored) as n_scored,
-        {{- outcome_sums }}
-        sum(bins.tp + bins.fp + bins.tn + bins.fn) as weight,
-        sum(bins.tp_squares + bins.fp_squares + bins.tn_squares + bins.fn_squares) as weight_squares,
-        sum(bins.score) as score,
-        sum(bins.score_squares) as score_squares,
-        sum(bins.loss) as loss,
-        sum(bins.loss_squares) as loss_squares,
-        sum(bins.brier) as brier,
-        sum(bins.brier_squares) as brier_squares,
-        sum(case when bins.bin is not null then abs(bins.score - bins.tp - bins.fn) end) as calibration_gap
+        {% for outcome, (label, prediction) in outcomes.items() %}
+        {% for column, name in {'n_rows': 'n_' ~ outcome, 'weight': outcome, 'weight_squares': outcome ~ '_squares'}.items() %}
+        sum(case when bins.label = {{ label }} and bins.prediction = {{ prediction }} then bins.{{ column }} else 0 end) as {{ name }},
+        {% endfor %}
+        {% endfor %}
+        abs(sum(bins.score) - sum(case when bins.bin is not null then bins.weight * bins.label end)) as calibration_gap,
+        {% for name in sums %}
+        sum(bins.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
+
+        {% endfor %}
     from wml_bins as bins
     group by
         bins.unit,
         bins.slice_set,
-        bins.slice_value
+        bins.slice_value,
+        bins.bin
 ),
 
-sums as (
+totals as (
+    select
+        cells.unit,
+        cells.slice_set,
+        cells.slice_value,
+        sum(cells.n_requests) as n_requests,
+        sum(cells.n_labelled) as n_labelled,
+        sum(cells.n_scored) as n_scored,
+        {% for outcome in outcomes %}
+        sum(cells.n_{{ outcome }}) as n_{{ outcome }},
+        sum(cells.{{ outcome }}) as {{ outcome }},
+        {% endfor %}
+        {% for group, members in groups.items() %}
+        sum(cells.n_{{ members | join(' + cells.n_') }}) as n_{{ group }},
+        sum(cells.{{ members | join(' + cells.') }}) as {{ group }},
+        sum(cells.{{ members | join('_squares + cells.') }}_squares) as {{ group }}_squares,
+        {% endfor %}
+        sum(cells.tp + cells.tn) as correct,
+        {% for name in sums %}
+        sum(cells.{{ name }}) as {{ name }},
+        {% endfor %}
+        sum(cells.calibration_gap) as calibration_gap
+    from cells
+    group by
+        cells.unit,
+        cells.slice_set,
+        cells.slice_value
+),
+
+-- Nearly every metric is a numerator over its own denominator; those that are not have their value in `ready`.
+parts as (
     select
         totals.unit,
         totals.slice_set,
         totals.slice_value,
-        totals.n_requests,
         totals.n_labelled,
+        totals.n_everybody as n_rows,
         totals.n_scored,
-        {% for outcome in everybody %}
-        totals.n_{{ outcome }},
-        totals.{{ outcome }},
-        totals.{{ outcome }}_squares,
-        {% endfor %}
-        totals.n_tp + totals.n_fp + totals.n_tn + totals.n_fn as n_rows,
-        totals.n_tp + totals.n_fn as n_positive,
-        totals.n_tn + totals.n_fp as n_negative,
-        totals.weight,
-        totals.weight_squares,
-        totals.score,
-        totals.score_squares,
-        totals.loss,
-        totals.loss_squares,
-        totals.brier,
-        totals.brier_squares,
-        totals.calibration_gap,
-        ranking.roc_auc,
+        least(totals.n_positive, totals.n_negative) as n_rarer,
+        metric_names.metric,
+        case metric_names.metric
+            {% for name, (counted, among) in rates.items() %}
+            when {{ name | literal }} then totals.{{ counted }}
+            {% endfor %}
+            when 'label_coverage' then totals.n_labelled
+            when 'f1_score' then 2e0 * totals.tp
+            when 'matthews_correlation_coefficient' then totals.tp * totals.tn - totals.fp * totals.fn
+            when 'log_loss' then totals.loss
+            when 'brier_score' then totals.brier
+            when 'expected_calibration_error' then totals.calibration_gap
+            when 'calibration_ratio' then totals.score
+            when 'mean_prediction' then totals.score
+            when 'mean_label' then totals.positive
+        end as numerator,
+        case metric_names.metric
+            when 'log_loss' then totals.loss_squares
+            when 'brier_score' then totals.brier_squares
+            when 'mean_prediction' then totals.score_squares
+            when 'mean_label' then totals.positive
+        end as squares,
+        case metric_names.metric
+            {% for name, column in counts.items() %}
+            when {{ name | literal }} then totals.{{ column }}
+            {% endfor %}
+            when 'balanced_accuracy' then
+                ({{ safe_divide('totals.tp', 'totals.positive') }} + {{ safe_divide('totals.tn', 'totals.negative') }}) / 2e0
+            when 'roc_auc' then ranking.roc_auc
+            when 'average_precision' then ranking.average_precision
+        end as ready,
         ranking.roc_auc_variance,
-        ranking.average_precision
+        case metric_names.metric
+            {% for name, (counted, among) in rates.items() %}
+            when {{ name | literal }} then totals.{{ among }}
+            {% endfor %}
+            {% for name in counts %}
+            when {{ name | literal }} then null
+            {% endfor %}
+            when 'label_coverage' then totals.n_requests
+            when 'f1_score' then 2e0 * totals.tp + totals.fp + totals.fn
+            when 'average_precision' then totals.positive
+            when 'calibration_ratio' then totals.positive
+            else totals.everybody
+        end as denominator,
+        case metric_names.metric
+            {% for name, (counted, among) in rates.items() %}
+            when {{ name | literal }} then totals.{{ among }}_squares
+            {% endfor %}
+            when 'label_coverage' then totals.n_requests
+            else totals.everybody_squares
+        end as denominator_squares,
+        -- The Matthews coefficient is no share: what it is divided by is not what it counts.
+        case
+            when metric_names.metric = 'matthews_correlation_coefficient'
+                then sqrt(totals.selected) * sqrt(totals.positive) * sqrt(totals.negative) * sqrt(totals.rejected)
+        end as divisor,
+        -- The rows that the metric hangs on: the rarer class, where it needs both.
+        case metric_names.metric
+            {% for name, (counted, among) in rates.items() %}
+            when {{ name | literal }} then totals.n_{{ among }}
+            {% endfor %}
+            when 'label_coverage' then totals.n_requests
+            when 'f1_score' then totals.n_tp + totals.n_fp + totals.n_fn
+            when 'average_precision' then totals.n_positive
+            when 'calibration_ratio' then totals.n_positive
+            when 'balanced_accuracy' then least(totals.n_positive, totals.n_negative)
+            when 'roc_auc' then least(totals.n_positive, totals.n_negative)
+            else totals.n_everybody
+        end as n_own
     from totals
     left join wml_ranking as ranking
         on totals.unit = ranking.unit
         and totals.slice_set = ranking.slice_set
         and totals.slice_value = ranking.slice_value
+    cross join {{ names_table('metric', (counts | list) + (rates | list) + others) }} as metric_names
 )
 
 select
-    sums.unit,
-    sums.slice_set,
-    sums.slice_value,
-    sums.n_labelled,
-    sums.n_rows,
-    metric_names.metric,
+    parts.unit,
+    parts.slice_set,
+    parts.slice_value,
+    parts.n_labelled,
+    parts.n_rows,
+    parts.metric,
     case
-        when metric_names.metric in ({% for name in rates %}{{ name | literal }}, {% endfor %}'label_coverage') then {{ wilson | literal }}
-        when metric_names.metric in ({% for name in means %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}) then 'normal'
-        when metric_names.metric = 'roc_auc' then 'delong'
+        when parts.metric in ({% for name in rates %}{{ name | literal }}, {% endfor %}'label_coverage') then {{ wilson | literal }}
+        when parts.metric in ('log_loss', 'brier_score', 'mean_prediction', 'mean_label') then 'normal'
+        when parts.metric = 'roc_auc' then 'delong'
     end as ci_method,
-    case metric_names.metric
-        {% for name, (counted, among) in rates.items() %}
-        when {{ name | literal }} then {{ safe_divide('sums.' ~ (counted | join(' + sums.')), 'sums.' ~ (among | join(' + sums.'))) }}
-        {% endfor %}
-        when 'n_requests' then sums.n_requests
-        when 'n_labelled' then sums.n_labelled
-        when 'n_positive' then sums.n_positive
-        when 'true_positives' then sums.tp
-        when 'false_positives' then sums.fp
-        when 'true_negatives' then sums.tn
-        when 'false_negatives' then sums.fn
-        when 'label_coverage' then {{ safe_divide('sums.n_labelled', 'sums.n_requests') }}
-        when 'balanced_accuracy' then ({{ safe_divide('sums.tp', 'sums.tp + sums.fn') }} + {{ safe_divide('sums.tn', 'sums.tn + sums.fp') }}) / 2e0
-        when 'f1_score' then {{ safe_divide('2e0 * sums.tp', '2e0 * sums.tp + sums.fp + sums.fn') }}
-        when 'matthews_correlation_coefficient' then
-            {{ safe_divide(
-                'sums.tp * sums.tn - sums.fp * sums.fn',
-                'sqrt(sums.tp + sums.fp) * sqrt(sums.tp + sums.fn) * sqrt(sums.tn + sums.fp) * sqrt(sums.tn + sums.fn)'
-            ) }}
-        when 'roc_auc' then sums.roc_auc
-        when 'average_precision' then sums.average_precision
-        when 'log_loss' then {{ safe_divide('sums.loss', 'sums.weight') }}
-        when 'brier_score' then {{ safe_divide('sums.brier', 'sums.weight') }}
-        when 'expected_calibration_error' then {{ safe_divide('sums.calibration_gap', 'sums.weight') }}
-        when 'calibration_ratio' then {{ safe_divide('sums.score', 'sums.tp + sums.fn') }}
-        when 'mean_prediction' then {{ safe_divide('sums.score', 'sums.weight') }}
-        when 'mean_label' then {{ safe_divide('sums.tp + sums.fn', 'sums.weight') }}
-    end as value,
-    case metric_names.metric
-        when 'roc_auc' then sums.roc_auc_variance
-        when 'log_loss' then {{ variance_of_mean('sums.loss', 'sums.loss_squares', 'sums.weight', 'sums.weight_squares') }}
-        when 'brier_score' then {{ variance_of_mean('sums.brier', 'sums.brier_squares', 'sums.weight', 'sums.weight_squares') }}
-        when 'mean_prediction' then {{ variance_of_mean('sums.score', 'sums.score_squares', 'sums.weight', 'sums.weight_squares') }}
-        when 'mean_label' then {{ variance_of_mean('(sums.tp + sums.fn)', '(sums.tp + sums.fn)', 'sums.weight', 'sums.weight_squares') }}
-    end as variance,
-    case metric_names.metric
-        {% for name, (counted, among) in rates.items() %}
-        when {{ name | literal }} then sums.{{ among | join(' + sums.') }}
-        {% endfor %}
-        when 'label_coverage' then sums.n_requests
-        when 'f1_score' then 2e0 * sums.tp + sums.fp + sums.fn
-        when 'average_precision' then sums.tp + sums.fn
-        when 'calibration_ratio' then sums.tp + sums.fn
-        {% for name in counts %}
-        when {{ name | literal }} then null
-        {% endfor %}
-        else sums.weight
-    end as denominator,
-    case metric_names.metric
-        {% for name, (counted, among) in rates.items() %}
-        when {{ name | literal }} then sums.{{ among | join('_squares + sums.') }}_squares
-        {% endfor %}
-        when 'label_coverage' then sums.n_requests
-        else sums.weight_squares
-    end as denominator_squares,
-    -- The rows that the metric hangs on: the rarer class, where it needs both.
-    case metric_names.metric
-        {% for name, (counted, among) in rates.items() %}
-        when {{ name | literal }} then sums.n_{{ among | join(' + sums.n_') }}
-        {% endfor %}
-        when 'label_coverage' then sums.n_requests
-        when 'f1_score' then sums.n_tp + sums.n_fp + sums.n_fn
-        when 'average_precision' then sums.n_positive
-        when 'calibration_ratio' then sums.n_positive
-        when 'balanced_accuracy' then least(sums.n_positive, sums.n_negative)
-        when 'roc_auc' then least(sums.n_positive, sums.n_negative)
-        else sums.n_rows
-    end as n_own,
+    coalesce(parts.ready, {{ safe_divide('parts.numerator', 'coalesce(parts.divisor, parts.denominator)') }}) as value,
     case
-        when sums.n_labelled = 0 then 'no labels known at as_of'
-        when sums.n_rows = 0 then 'no predictions'
-        when sums.n_scored = 0
-            and metric_names.metric in ({% for name in from_scores %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}) then 'no scores'
-        when least(sums.n_positive, sums.n_negative) = 0
-            and metric_names.metric in ({% for name in from_both %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}) then 'labels of one class only'
+        when parts.metric = 'roc_auc' then parts.roc_auc_variance
+        else {{ variance_of_mean('parts.numerator', 'parts.squares', 'parts.denominator', 'parts.denominator_squares') }}
+    end as variance,
+    parts.denominator,
+    parts.denominator_squares,
+    parts.n_own,
+    case
+        when parts.n_labelled = 0 then 'no labels known at as_of'
+        when parts.n_rows = 0 then 'no predictions'
+        when parts.n_scored = 0
+            and parts.metric in (
+                'roc_auc', 'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio',
+                'mean_prediction'
+            ) then 'no scores'
+        when parts.n_rarer = 0
+            and parts.metric in ('roc_auc', 'average_precision', 'balanced_accuracy', 'matthews_correlation_coefficient')
+            then 'labels of one class only'
         else 'denominator is 0'
     end as null_reason
-from sums
-cross join {{ names_table('metric', counts + (rates | list) + means + others) }} as metric_names
+from parts

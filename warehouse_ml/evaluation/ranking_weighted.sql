@@ -3,16 +3,32 @@
 -- null:  roc_auc where only one class is there, average_precision where no label is positive
 -- As ranking.sql, with sums of weights for counts; windowed sums cost about three times as much as ranks.
 {{ create_scratch('wml_ranking') }}
-with sliced as (
+with slices as (
+    select
+        bins.unit,
+        bins.slice_set,
+        bins.slice_value,
+        row_number() over (order by bins.unit, bins.slice_set, bins.slice_value) as slice_id
+    from wml_bins as bins
+    group by
+        bins.unit,
+        bins.slice_set,
+        bins.slice_value
+),
+
+-- One number for a slice: windows over it cost half of those over its names.
+sliced as (
     {% for slice in slices %}
     select
-        request_rows.unit,
-        {{ loop.index0 }} as slice_set,
-        {{ slice_text(slice.names) }} as slice_value,
+        slices.slice_id,
         request_rows.label,
         request_rows.score,
         request_rows.weight
     from wml_rows as request_rows
+    inner join slices
+        on request_rows.unit = slices.unit
+        and slices.slice_set = {{ loop.index0 }}
+        and slices.slice_value = {{ slice_text(slice.names) }}
     where request_rows.label is not null
         and request_rows.score is not null
     {% if not loop.last %}
@@ -23,9 +39,7 @@ with sliced as (
 
 scores as (
     select
-        sliced.unit,
-        sliced.slice_set,
-        sliced.slice_value,
+        sliced.slice_id,
         sliced.score,
         sum(sliced.weight * sliced.label) as positive,
         sum(sliced.weight * (1e0 - sliced.label)) as negative,
@@ -33,17 +47,13 @@ scores as (
         sum(sliced.weight * sliced.weight * (1e0 - sliced.label)) as negative_squares
     from sliced
     group by
-        sliced.unit,
-        sliced.slice_set,
-        sliced.slice_value,
+        sliced.slice_id,
         sliced.score
 ),
 
 ranked as (
     select
-        scores.unit,
-        scores.slice_set,
-        scores.slice_value,
+        scores.slice_id,
         scores.positive,
         scores.negative,
         scores.positive_squares,
@@ -54,9 +64,9 @@ ranked as (
         sum(scores.negative) over slice_rows as all_negative
     from scores
     window
-        slice_rows as (partition by scores.unit, scores.slice_set, scores.slice_value),
+        slice_rows as (partition by scores.slice_id),
         downwards as (
-            partition by scores.unit, scores.slice_set, scores.slice_value
+            partition by scores.slice_id
             order by scores.score desc
             rows between unbounded preceding and current row
         )
@@ -64,9 +74,7 @@ ranked as (
 
 placed as (
     select
-        ranked.unit,
-        ranked.slice_set,
-        ranked.slice_value,
+        ranked.slice_id,
         ranked.positive,
         ranked.negative,
         ranked.positive_squares,
@@ -81,9 +89,7 @@ placed as (
 
 sums as (
     select
-        placed.unit,
-        placed.slice_set,
-        placed.slice_value,
+        placed.slice_id,
         max(placed.all_positive) as positive,
         max(placed.all_negative) as negative,
         sum(placed.positive_squares) as positive_squares,
@@ -95,15 +101,13 @@ sums as (
         sum(placed.positive * placed.precision_at_score) as precision_sum
     from placed
     group by
-        placed.unit,
-        placed.slice_set,
-        placed.slice_value
+        placed.slice_id
 )
 
 select
-    sums.unit,
-    sums.slice_set,
-    sums.slice_value,
+    slices.unit,
+    slices.slice_set,
+    slices.slice_value,
     case when sums.negative > 0 then {{ safe_divide('sums.positive_sum', 'sums.positive') }} end as roc_auc,
     {% for side in ['positive', 'negative'] %}
     {% set mean = safe_divide('sums.' ~ side ~ '_sum', 'sums.' ~ side) %}
@@ -114,3 +118,5 @@ select
     {% endfor %}
     {{ safe_divide('sums.precision_sum', 'sums.positive') }} as average_precision
 from sums
+inner join slices
+    on sums.slice_id = slices.slice_id

@@ -16,18 +16,36 @@ insert into {{ 'calibration' | wml }} (
     mean_prediction,
     mean_label
 )
-with slice_bins as (
+with summed as (
     select
         bins.unit,
         bins.slice_set,
         bins.slice_value,
         bins.bin,
-        bins.n_scored as n,
-        {{ safe_divide('bins.score', 'bins.tp + bins.fp + bins.tn + bins.fn') }} as mean_prediction,
-        {{ safe_divide('bins.tp + bins.fn', 'bins.tp + bins.fp + bins.tn + bins.fn') }} as mean_label,
-        sum(bins.n_scored) over (partition by bins.unit, bins.slice_set, bins.slice_value) as n_slice
+        sum(bins.n_rows) as n_rows,
+        {{ safe_divide('sum(bins.score)', 'sum(bins.weight)') }} as mean_prediction,
+        {{ safe_divide('sum(bins.weight * bins.label)', 'sum(bins.weight)') }} as mean_label
     from wml_bins as bins
     where bins.bin is not null
+        and bins.slice_set in ({% for slice in slices if slice.names | length < 2 %}{{ slice.index }}{% if not loop.last %}, {% endif %}{% endfor %})
+    group by
+        bins.unit,
+        bins.slice_set,
+        bins.slice_value,
+        bins.bin
+),
+
+slice_bins as (
+    select
+        summed.unit,
+        summed.slice_set,
+        summed.slice_value,
+        summed.bin,
+        {{ as_int('summed.n_rows') }} as n,
+        summed.mean_prediction,
+        summed.mean_label,
+        sum(summed.n_rows) over (partition by summed.unit, summed.slice_set, summed.slice_value) as n_slice
+    from summed
 )
 
 select
@@ -51,5 +69,5 @@ select
 from slice_bins
 inner join wml_due as due
     on slice_bins.unit = due.unit
-where slice_bins.slice_set in ({% for slice in slices if slice.names | length < 2 %}{{ slice.index }}{% if not loop.last %}, {% endif %}{% endfor %})
-    and (slice_bins.slice_set = 0 or slice_bins.n_slice >= {{ param('min_slice_size') }})
+where slice_bins.slice_set = 0
+    or slice_bins.n_slice >= {{ param('min_slice_size') }}

@@ -27,7 +27,7 @@ with current_units as (
 paired as (
     select
         current_units.unit,
-        reference.input_index,
+        reference.input,
         reference.bucket,
         reference.n_rows as n_reference,
         0 as n_current
@@ -36,7 +36,7 @@ paired as (
     union all
     select
         counted.unit,
-        counted.input_index,
+        counted.input,
         counted.bucket,
         0 as n_reference,
         counted.n_rows as n_current
@@ -46,32 +46,32 @@ paired as (
 buckets as (
     select
         paired.unit,
-        paired.input_index,
+        paired.input,
         paired.bucket,
         sum(paired.n_reference) as n_reference,
         sum(paired.n_current) as n_current
     from paired
     group by
         paired.unit,
-        paired.input_index,
+        paired.input,
         paired.bucket
 ),
 
 shares as (
     select
         buckets.unit,
-        buckets.input_index,
-        sum(buckets.n_reference) over (partition by buckets.unit, buckets.input_index) as n_reference,
-        sum(buckets.n_current) over (partition by buckets.unit, buckets.input_index) as n_current,
-        {{ safe_divide('buckets.n_reference', 'sum(buckets.n_reference) over (partition by buckets.unit, buckets.input_index)') }} as expected,
-        {{ safe_divide('buckets.n_current', 'sum(buckets.n_current) over (partition by buckets.unit, buckets.input_index)') }} as observed
+        buckets.input,
+        sum(buckets.n_reference) over (partition by buckets.unit, buckets.input) as n_reference,
+        sum(buckets.n_current) over (partition by buckets.unit, buckets.input) as n_current,
+        {{ safe_divide('buckets.n_reference', 'sum(buckets.n_reference) over (partition by buckets.unit, buckets.input)') }} as expected,
+        {{ safe_divide('buckets.n_current', 'sum(buckets.n_current) over (partition by buckets.unit, buckets.input)') }} as observed
     from buckets
 ),
 
 distances as (
     select
         shares.unit,
-        shares.input_index,
+        shares.input,
         max(shares.n_reference) as n_reference,
         max(shares.n_current) as n_current,
         sum(
@@ -91,19 +91,19 @@ distances as (
     from shares
     group by
         shares.unit,
-        shares.input_index
+        shares.input
 ),
 
 measured as (
     select
         distances.unit,
-        case distances.input_index
+        case distances.input
             {% for input in columns %}
-            when {{ input.index }} then {{ input.name | literal }}
+            when '{{ input.column }}' then {{ input.name | literal }}
             {% endfor %}
         end as input,
         metric_names.metric,
-        case when distances.input_index in ({% for input in numeric %}{{ input.index }}, {% endfor %}-1)
+        case when distances.input in ({% for input in numeric %}'{{ input.column }}', {% endfor %}'')
             then '10 quantile bins of the reference and one of nulls'
             else 'one bin a value and one of nulls'
         end as bins,
@@ -121,7 +121,7 @@ measured as (
     cross join {{ names_table('metric', ['jensen_shannon_divergence', 'l_infinity', 'psi']) }} as metric_names
     where metric_names.metric = 'psi'
         or metric_names.metric = case
-            when distances.input_index in ({% for input in numeric %}{{ input.index }}, {% endfor %}-1) then 'jensen_shannon_divergence'
+            when distances.input in ({% for input in numeric %}'{{ input.column }}', {% endfor %}'') then 'jensen_shannon_divergence'
             else 'l_infinity'
         end
 )

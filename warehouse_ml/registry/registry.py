@@ -49,6 +49,7 @@ class Registry:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._loaded: dict[str, StoredVersion] = {}
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all, oldest first.
@@ -93,12 +94,16 @@ class Registry:
     def load(self, version: Version) -> StoredVersion:
         """Return what a version's folder holds, every byte checked; no code in it runs.
 
+        A folder is read and checked once in the life of the registry.
+
         Raises
         ------
         ArtifactError
             If a file is missing or is not what was published.
         """
-        return read_version(self.root / version.artifact_uri, version)
+        if version.artifact_hash not in self._loaded:
+            self._loaded[version.artifact_hash] = read_version(self.root / version.artifact_uri, version)
+        return self._loaded[version.artifact_hash]
 
     def snapshot_path(self, version: Version) -> Path:
         """Return where the rows are that the version was trained on."""

@@ -141,8 +141,8 @@ def _compare(parameters: Parameters, path: str, expected: Predictions, found: Pr
         row = int(is_wrong.argmax())
         raise ArtifactError(
             f"{int(is_wrong.sum())} of {len(is_wrong)} sampled rows are scored differently by {path} than by "
-            f"the fitted {parameters.model_type.lower()}; the first is row {row} of the sample: {_told(parameters, found, row)} "
-            f"instead of {_told(parameters, expected, row)}",
+            f"the fitted {parameters.model_type.lower()}; the first is row {row} of the sample: "
+            f"{_told(parameters, found, row)} instead of {_told(parameters, expected, row)}",
             hint="this is an error of the toolkit; please report it with the model's definition",
         )
     return float(difference.max(initial=0.0)), int(is_other.sum())

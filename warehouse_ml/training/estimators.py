@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.nodes import LARGEST
-from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
+from warehouse_ml.scoring.parameters import Linear, Parameters
+from warehouse_ml.training.design import Design
+from warehouse_ml.training.grown import boosted_trees, forest_trees
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +28,6 @@ __all__ = [
     "SEED",
     "Fitted",
     "Sample",
-    "exact_threshold",
     "fit_boosting",
     "fit_forest",
     "fit_linear",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _MOST_LEAVES = 31
-_DENSE_BYTES = 512 * 2**20
+_FEW_ROWS = 10_000
 SEED = 0
 """Of every random choice in training."""
 
@@ -100,7 +101,7 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
     """
     import numpy as np
 
-    design = _Design(shape, len(train))
+    design = Design(shape, len(train))
     estimator = _linear_estimator(shape, options, train)
     matrix = design.expand(train.encoded)
     with _CaughtWarnings() as caught:
@@ -155,7 +156,8 @@ def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, e
     held_out = {}
     if evaluation is not None:
         held_out = {"X_val": evaluation.encoded, "y_val": evaluation.label, "sample_weight_val": evaluation.weight}
-    estimator.fit(train.encoded, train.label, sample_weight=train.weight, **held_out)
+    with _few_threads(len(train)):
+        estimator.fit(_without_empty_columns(train.encoded), train.label, sample_weight=train.weight, **held_out)
     # scikit-learn scores by the negative of the loss, and takes half of the squared error.
     scale = 1.0 if is_classifier else 2.0
     losses = [-scale * float(score) for score in estimator.train_score_]
@@ -180,9 +182,10 @@ def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, e
     ]
 
     def expect(encoded: np.ndarray) -> Predictions:
-        return _expected(estimator, shape, encoded)
+        with _few_threads(len(encoded)):
+            return _expected(estimator, shape, encoded)
 
-    return Fitted(replace(shape, trees=_boosted_trees(estimator)), expect, training_info, warnings)
+    return Fitted(replace(shape, trees=boosted_trees(estimator)), expect, training_info, warnings)
 
 
 def fit_forest(shape: Parameters, options: Mapping[str, Any], train: Sample, evaluation: Sample | None) -> Fitted:
@@ -196,7 +199,8 @@ def fit_forest(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
         max_depth=options["MAX_TREE_DEPTH"],
         min_samples_leaf=min_rows_in_leaf(options["MIN_TREE_CHILD_WEIGHT"], is_classifier=False),
         max_features=options["COLSAMPLE_BYNODE"],
-        max_samples=options["SUBSAMPLE"],
+        # As a number of rows: a fraction would be taken of the weights, whose scale means nothing.
+        max_samples=max(1, round(options["SUBSAMPLE"] * len(train))),
         bootstrap=True,
         random_state=SEED,
         n_jobs=-1,
@@ -208,80 +212,8 @@ def fit_forest(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
     def expect(encoded: np.ndarray) -> Predictions:
         return _expected(estimator, shape, encoded)
 
-    parameters = replace(shape, trees=_forest_trees(estimator, shape))
+    parameters = replace(shape, trees=forest_trees(estimator, shape))
     return Fitted(parameters, expect, _one_row(shape, expect, train, evaluation, 1))
-
-
-def exact_threshold(threshold: float) -> float:
-    """Return the float64 threshold that decides as float32(x) <= threshold does, for every float64 x.
-
-    scikit-learn's forests compare after rounding to float32. Let f be the largest float32 at or below the threshold:
-    x goes left when it rounds to f or less, which is up to the midpoint of f and its successor, the midpoint itself
-    included only if it rounds to f (the even one).
-    """
-    import numpy as np
-
-    if math.isinf(threshold):
-        # "Everything but what is missing": every finite value is at most the largest one.
-        return math.copysign(LARGEST, threshold)
-    f = np.float32(threshold)
-    if float(f) > threshold:
-        f = np.nextafter(f, np.float32(-np.inf))
-    successor = np.nextafter(f, np.float32(np.inf))
-    if not np.isfinite(successor):
-        return LARGEST
-    middle = (float(f) + float(successor)) / 2
-    return middle if np.float32(middle) == f else float(np.nextafter(middle, -np.inf))
-
-
-class _Design:
-    """Gives every code of a category a column of its own."""
-
-    def __init__(self, shape: Parameters, n_rows: int) -> None:
-        self._features = shape.features
-        self._starts = [0]
-        for feature in shape.features:
-            dropped = 1 if feature.reference else 0
-            self._starts.append(self._starts[-1] + feature.n_slots - dropped)
-        self._is_dense = self._starts[-1] * n_rows * 8 <= _DENSE_BYTES
-
-    def expand(self, encoded: np.ndarray) -> Any:
-        """Return the design matrix of shape (n, n_columns), dense or, if that were too large, sparse."""
-        import numpy as np
-        from scipy import sparse
-
-        n_rows = len(encoded)
-        if self._is_dense:
-            dense = np.zeros((n_rows, self._starts[-1]))
-            for index in range(len(self._features)):
-                rows, columns, values = self._entries(index, encoded[:, index])
-                dense[rows, columns] = values
-            return dense
-        parts = [self._entries(index, encoded[:, index]) for index in range(len(self._features))]
-        rows, columns, values = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        return sparse.csr_matrix((values, (rows, columns)), shape=(n_rows, self._starts[-1]))
-
-    def by_feature(self, coefficients: np.ndarray) -> tuple[tuple[float, ...], ...]:
-        """Return one output's coefficients by feature and slot; the reference of a dummy encoding weighs 0."""
-        weights = []
-        for index, feature in enumerate(self._features):
-            slots = coefficients[self._starts[index] : self._starts[index + 1]].tolist()
-            if feature.reference:
-                slots.insert(feature.reference - 1, 0.0)
-            weights.append(tuple(slots))
-        return tuple(weights)
-
-    def _entries(self, index: int, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        import numpy as np
-
-        feature, start = self._features[index], self._starts[index]
-        if feature.encoding != "one_hot":
-            return np.arange(len(column)), np.full(len(column), start), column
-        codes = column.astype(np.int64)
-        rows = np.flatnonzero((codes > 0) & (codes != feature.reference))
-        codes = codes[rows]
-        after_reference = (codes > feature.reference) if feature.reference else np.zeros(len(rows), dtype=bool)
-        return rows, start + codes - 1 - after_reference, np.ones(len(rows))
 
 
 class _CaughtWarnings:
@@ -335,6 +267,25 @@ def _linear_estimator(shape: Parameters, options: Mapping[str, Any], train: Samp
     return Ridge(alpha=l2, fit_intercept=has_intercept) if l2 else LinearRegression(fit_intercept=has_intercept)
 
 
+def _without_empty_columns(encoded: np.ndarray) -> np.ndarray:
+    """Return the matrix with 0 where a whole column is missing, which has no histogram; nothing splits on it."""
+    import numpy as np
+
+    is_empty = np.isnan(encoded).all(axis=0)
+    if not is_empty.any():
+        return encoded
+    filled = encoded.copy(order="F")
+    filled[:, is_empty] = 0.0
+    return filled
+
+
+def _few_threads(n_rows: int) -> AbstractContextManager[object]:
+    """Hold OpenMP to one thread where there are few rows: waiting for each other would take longest then."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return threadpool_limits(1, user_api="openmp") if n_rows < _FEW_ROWS else nullcontext()
+
+
 def _stop(losses: list[float], least_progress: float) -> int:
     """Return how many iterations are done when the relative progress of one falls short; losses[0] is before any."""
     for iteration in range(1, len(losses)):
@@ -380,56 +331,3 @@ def _loss(shape: Parameters, found: Predictions, sample: Sample) -> float:
         of_label = found.probabilities[np.arange(len(sample)), sample.label]
         losses = -np.log(np.maximum(of_label, np.finfo(np.float64).tiny))
     return float(np.average(losses, weights=sample.weight))
-
-
-def _boosted_trees(estimator: Any) -> Trees:
-    import numpy as np
-
-    # scikit-learn gives no public way to the trees; the parity check of every training guards what is read here.
-    predictors = [(output, tree) for trees in estimator._predictors for output, tree in enumerate(trees)]
-    nodes = [tree.nodes for _, tree in predictors]
-    sizes = [len(tree) for tree in nodes]
-    flat = np.concatenate(nodes)
-    is_leaf = flat["is_leaf"].astype(bool)
-    # A split off of the missing values alone has an infinite threshold.
-    thresholds = np.clip(np.where(is_leaf, 0.0, flat["num_threshold"]), -LARGEST, LARGEST)
-    return Trees(
-        baselines=tuple(float(value) for value in np.ravel(estimator._baseline_prediction)),
-        tree=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        node=np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
-        feature=np.where(is_leaf, -1, flat["feature_idx"]).astype(np.int32),
-        threshold=thresholds,
-        is_missing_left=~is_leaf & flat["missing_go_to_left"].astype(bool),
-        left=np.where(is_leaf, -1, flat["left"].astype(np.int64)).astype(np.int32),
-        right=np.where(is_leaf, -1, flat["right"].astype(np.int64)).astype(np.int32),
-        value=np.where(is_leaf, flat["value"], 0.0).reshape(-1, 1),
-        output=np.array([output for output, _ in predictors], dtype=np.int32),
-    )
-
-
-def _forest_trees(estimator: Any, shape: Parameters) -> Trees:
-    import numpy as np
-
-    trees = [member.tree_ for member in estimator.estimators_]
-    sizes = [tree.node_count for tree in trees]
-    left = np.concatenate([tree.children_left for tree in trees])
-    is_leaf = left < 0
-    value = np.concatenate([tree.value[:, 0, :] for tree in trees])
-    if shape.task == "binary":
-        value = value[:, 1:]
-    raw = np.concatenate([tree.threshold for tree in trees])
-    split_thresholds = [exact_threshold(threshold) for threshold in raw[~is_leaf].tolist()]
-    thresholds = np.zeros(len(raw))
-    thresholds[~is_leaf] = split_thresholds
-    return Trees(
-        baselines=(0.0,) * shape.n_outputs,
-        tree=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        node=np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
-        feature=np.where(is_leaf, -1, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
-        threshold=thresholds,
-        is_missing_left=~is_leaf & np.concatenate([tree.missing_go_to_left for tree in trees]).astype(bool),
-        left=np.where(is_leaf, -1, left).astype(np.int32),
-        right=np.where(is_leaf, -1, np.concatenate([tree.children_right for tree in trees])).astype(np.int32),
-        value=np.where(is_leaf[:, None], value, 0.0),
-        output=np.full(len(sizes), -1 if shape.n_outputs > 1 else 0, dtype=np.int32),
-    )

@@ -15,32 +15,28 @@ with training_rows as (
         1 as one
     from {{ relation | ident }}
     where {{ split | ident }} = 'train'
-),
-
-final as (
-    select
-        {% for feature in features %}
-        count({{ feature.name | ident }}) as {{ ('n_' ~ feature.index) | ident }},
-        {% if feature.kind == 'category' %}
-        count(distinct {{ feature.name | ident }}) as {{ ('n_categories_' ~ feature.index) | ident }},
-        {% else %}
-        {#- Squares of larger values overflow; such a column is refused. -#}
-        avg(case when abs({{ feature.name | ident }}) <= {{ largest | literal }} then {{ feature.name | ident }} end)
-            as {{ ('mean_' ~ feature.index) | ident }},
-        stddev_pop(case when abs({{ feature.name | ident }}) <= {{ largest | literal }} then {{ feature.name | ident }} end)
-            as {{ ('stddev_' ~ feature.index) | ident }},
-        min({{ feature.name | ident }}) as {{ ('min_' ~ feature.index) | ident }},
-        max({{ feature.name | ident }}) as {{ ('max_' ~ feature.index) | ident }},
-        {% endif %}
-        {% if feature.kind == 'number' %}
-        {{ count_where(feature.raw_name | ident ~ ' is not null and ' ~ feature.name | ident ~ ' is null') }}
-            as {{ ('n_not_finite_' ~ feature.index) | ident }},
-        min(case when {{ feature.name | ident }} is null then {{ as_string(feature.raw_name | ident) }} end)
-            as {{ ('not_finite_' ~ feature.index) | ident }},
-        {% endif %}
-        {% endfor %}
-        count(*) as n_rows
-    from training_rows
 )
 
-select * from final
+select
+    {% for feature in features %}
+    count({{ feature.name | ident }}) as {{ ('n_' ~ feature.index) | ident }},
+    {% if feature.kind == 'category' %}
+    count(distinct {{ feature.name | ident }}) as {{ ('n_categories_' ~ feature.index) | ident }},
+    {% else %}
+    {#- Squares of larger values overflow; such a column is refused. -#}
+    avg(case when abs({{ feature.name | ident }}) <= {{ largest | literal }} then {{ feature.name | ident }} end)
+        as {{ ('mean_' ~ feature.index) | ident }},
+    stddev_pop(case when abs({{ feature.name | ident }}) <= {{ largest | literal }} then {{ feature.name | ident }} end)
+        as {{ ('stddev_' ~ feature.index) | ident }},
+    min({{ feature.name | ident }}) as {{ ('min_' ~ feature.index) | ident }},
+    max({{ feature.name | ident }}) as {{ ('max_' ~ feature.index) | ident }},
+    {% endif %}
+    {% if feature.kind == 'number' %}
+    {{ count_where(feature.raw_name | ident ~ ' is not null and ' ~ feature.name | ident ~ ' is null') }}
+        as {{ ('n_not_finite_' ~ feature.index) | ident }},
+    min(case when {{ feature.name | ident }} is null then {{ as_string(feature.raw_name | ident) }} end)
+        as {{ ('not_finite_' ~ feature.index) | ident }},
+    {% endif %}
+    {% endfor %}
+    count(*) as n_rows
+from training_rows
