@@ -120,9 +120,7 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = str(written.get("MODEL_TYPE", "")).upper()
-    options = resolve_options(
-        model_type, written, place, lines={key: _line_of(tokens, key) for key in written}
-    )
+    options = resolve_options(model_type, written, place, lines={key: _line_of(tokens, key) for key in written})
     start = _query_start(tokens)
     _check_projections(tree.expression, place, options)
     return ModelDefinition(

@@ -206,6 +206,7 @@ def _evaluate(
         spec = EvaluationSpec.from_config(
             node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
+        since = _open_since(session, spec) if spec.model and not restate else None
         try:
             done += evaluate(
                 session.warehouse,
@@ -213,7 +214,8 @@ def _evaluate(
                 _query(session, node, as_of),
                 as_of=as_of,
                 restate=restate,
-                drift=_drift_inputs(session, spec.model) if spec.model else [],
+                since=since,
+                drift=_drift_inputs(session, spec.model, since) if spec.model else [],
             )
         except SqlError as error:
             raise diagnosed(error, session.warehouse).placed(node.place) from None
@@ -228,11 +230,15 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     return since
 
 
-def _drift_inputs(session: Session, model: str) -> list[DriftInput]:
-    """Compare what each version that serves was asked with the rows it was trained on."""
+def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> list[DriftInput]:
+    """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
     engine = session.warehouse.engine
     inputs = []
-    serving = {period.version for alias in (CHAMPION,) for period in session.registry.periods(model, alias)}
+    serving = {
+        period.version
+        for period in session.registry.periods(model, CHAMPION)
+        if since is None or period.until is None or period.until > since
+    }
     for version in session.registry.versions(model):
         if version.version not in serving:
             continue
@@ -254,6 +260,7 @@ def _drift_inputs(session: Session, model: str) -> list[DriftInput]:
                     version=version.version,
                 ),
                 columns=columns,
+                reference_hash=version.artifact_hash,
             )
         )
     return inputs

@@ -63,7 +63,7 @@ def command(
 def window_row(window: EvaluatedWindow) -> dict[str, Any]:
     """Return a window as a row to print."""
     return {
-        "evaluation": window.model,
+        "evaluation": window.evaluation,
         "version": window.version,
         "window_start": window.window_start,
         "n_requests": window.n_requests,

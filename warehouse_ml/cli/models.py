@@ -44,7 +44,11 @@ def list_(model: str | None, output: str, project: Path) -> None:
         }
         for version in registry.versions(model)
     ]
-    unused = [key for key in (rows[0] if rows else {}) if key.startswith("held_out_") and all(row[key] is None for row in rows)]
+    unused = [
+        key
+        for key in (rows[0] if rows else {})
+        if key.startswith("held_out_") and all(row[key] is None for row in rows)
+    ]
     columns = [key for key in (rows[0] if rows else {"model": 1, "version": 1}) if key not in unused]
     print_rows(rows, output, columns)
 

@@ -60,7 +60,9 @@ def format_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, w
     cells = [[_cell(row[name]) for name in columns] for row in rows]
     is_number = [
         any(row[name] is not None for row in rows)
-        and all(isinstance(row[name], (int, float, Decimal, type(None))) and not isinstance(row[name], bool) for row in rows)
+        and all(
+            isinstance(row[name], (int, float, Decimal, type(None))) and not isinstance(row[name], bool) for row in rows
+        )
         for name in columns
     ]
     widths = [max([len(name), *(len(line[index]) for line in cells)]) for index, name in enumerate(columns)]

@@ -15,7 +15,9 @@ from warehouse_ml.errors import SqlError, WmlError
 
 @click.command("query", short_help="Ask the warehouse in SQL.")
 @click.argument("sql", required=False)
-@click.option("--file", "file", type=click.Path(path_type=Path), help="Read the query from a file; - is standard input.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="Read the query from a file; - is standard input."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Print at most so many rows.")
 @target_option
 @format_option

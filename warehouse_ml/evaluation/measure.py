@@ -5,14 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from warehouse_ml.evaluation.run import (
-    _SCRATCH as SCRATCH,
-    _Steps as Steps,
-    _by_unit as metrics_by_unit,
-    _refuse_bad_rows as refuse_bad_rows,
-    _measure as run_measures,
-)
 from warehouse_ml.evaluation.join import join_columns
+from warehouse_ml.evaluation.run import SCRATCH, Steps, metrics_by_unit, refuse_bad_rows, run_measures
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.warehouses.base import Warehouse
 

@@ -32,7 +32,11 @@ with asked as (
     from (
 {{ join_sql }}
     ) as joined
-    where joined.requested_at < {{ param('as_of') }}
+    where
+        joined.requested_at < {{ param('as_of') }}
+        {% if has_since %}
+        and joined.requested_at >= {{ param('since') }}
+        {% endif %}
 )
 
 select

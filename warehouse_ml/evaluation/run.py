@@ -18,7 +18,7 @@ from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EvaluatedWindow", "evaluate"]
 
-_SCRATCH = (
+SCRATCH = (
     "wml_joined",
     "wml_due",
     "wml_rows",
@@ -54,6 +54,7 @@ class EvaluatedWindow:
     """
 
     evaluation_id: str
+    evaluation: str
     model: str | None
     version: int | None
     window_start: dt.datetime | None
@@ -73,6 +74,7 @@ def evaluate(
     *,
     as_of: dt.datetime,
     restate: bool = False,
+    since: dt.datetime | None = None,
     drift: Sequence[DriftInput] = (),
 ) -> list[EvaluatedWindow]:
     """Evaluate every window that ended by ``as_of`` and was never evaluated, or changed since.
@@ -90,6 +92,8 @@ def evaluate(
         Later requests are left out and labels known later are unknown; without a zone it is UTC.
     restate : bool
         Evaluate windows that did not change as well.
+    since : datetime, optional
+        The start of a window; requests before it are not read, as their windows are known not to have changed.
     drift : sequence of DriftInput
         Reference and current inputs of each version whose drift is wanted.
 
@@ -109,18 +113,18 @@ def evaluate(
         as_of = as_of.replace(tzinfo=dt.UTC)
     join_sql = join_sql.strip().rstrip(";")
     columns = join_columns(warehouse, spec, join_sql)
-    steps = _Steps(warehouse, spec, columns, as_of)
+    steps = Steps(warehouse, spec, columns, as_of, since=since)
     with warehouse.transaction():
         steps.run("rows.sql", join_sql=join_sql)
         steps.run("due.sql", restate=restate)
         due = steps.fetch("due_list.sql")
         if due:
             steps.run("due_rows.sql")
-            _refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
+            refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
             if any(row["is_replacement"] for row in due):
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
-            _measure(steps, spec, columns)
+            run_measures(steps, spec, columns)
             steps.run("write_evaluations.sql")
             steps.run("write_metrics.sql")
             if spec.slices:
@@ -128,12 +132,13 @@ def evaluate(
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
             write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
-        overall = _by_unit(steps.fetch("overall.sql")) if due else {}
-        for table in _SCRATCH:
+        overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
+        for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)
     return [
         EvaluatedWindow(
             evaluation_id=row["evaluation_id"],
+            evaluation=spec.name,
             model=spec.model,
             version=row["version"],
             window_start=row["window_start"],
@@ -149,10 +154,18 @@ def evaluate(
     ]
 
 
-class _Steps:
+class Steps:
     """The statements of one evaluation, with the names and the parameters they share."""
 
-    def __init__(self, warehouse: Warehouse, spec: EvaluationSpec, columns: JoinColumns, as_of: dt.datetime) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        spec: EvaluationSpec,
+        columns: JoinColumns,
+        as_of: dt.datetime,
+        *,
+        since: dt.datetime | None = None,
+    ) -> None:
         self._warehouse = warehouse
         names = {column: f"slice_{index}" for index, column in enumerate(spec.slice_columns)}
         keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.slices)]
@@ -171,6 +184,7 @@ class _Steps:
                 {"index": index, "key": key, "names": [names[column] for column in slice_]}
                 for index, (key, slice_) in enumerate(keys)
             ],
+            "has_since": since is not None,
             "row_columns": [f"asked.{name}" for name in row_columns],
         }
         self._parameters = {
@@ -182,6 +196,7 @@ class _Steps:
             "maturity_seconds": spec.maturity_seconds,
             "min_slice_size": spec.min_slice_size,
             "threshold": spec.threshold,
+            "since": since,
         }
         self._written = {
             name: re.compile(re.escape(_written_parameter(name, warehouse.engine)) + r"\b")
@@ -212,7 +227,7 @@ def _written_parameter(name: str, engine: str) -> str:
     return statement("warehouse_ml.warehouses", "parameter.sql", engine, name=name)
 
 
-def _measure(steps: _Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
+def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
     if spec.task == "binary":
         steps.run("bins.sql")
         steps.run("ranking_weighted.sql" if columns.has_weight else "ranking.sql")
@@ -225,7 +240,7 @@ def _measure(steps: _Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
     steps.run("metrics.sql")
 
 
-def _by_unit(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:
+def metrics_by_unit(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float | None]]:
     metrics: dict[int, dict[str, float | None]] = {}
     for row in rows:
         metrics.setdefault(row["unit"], {})[row["metric"]] = row["value"]
@@ -265,7 +280,7 @@ _PROBLEMS = {
 }
 
 
-def _refuse_bad_rows(spec: EvaluationSpec, problems: Sequence[Mapping[str, Any]]) -> None:
+def refuse_bad_rows(spec: EvaluationSpec, problems: Sequence[Mapping[str, Any]]) -> None:
     if not problems:
         return
     first = problems[0]

@@ -49,7 +49,9 @@ def write_starter(folder: Path) -> list[Path]:
 def _write(folder: Path, settings: str, root: Path, sql: Iterable[Path], data: Iterable[Path]) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(
-            "the folder is there already and is not empty", place=str(folder), hint="name a folder that is not there yet"
+            "the folder is there already and is not empty",
+            place=str(folder),
+            hint="name a folder that is not there yet",
         )
     written = []
     try:

@@ -17,7 +17,17 @@ from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.folder import hash_of
 from warehouse_ml.scoring.parameters import Parameters
 
-__all__ = ["FORMAT", "INDEX_SCHEMA", "SCORING", "SNAPSHOT", "Version", "StoredVersion", "VersionContent", "read_manifest", "read_version"]
+__all__ = [
+    "FORMAT",
+    "INDEX_SCHEMA",
+    "SCORING",
+    "SNAPSHOT",
+    "Version",
+    "StoredVersion",
+    "VersionContent",
+    "read_manifest",
+    "read_version",
+]
 
 FORMAT = 1
 """The number of the folder's layout; it grows when an older release could not read it."""
@@ -96,9 +106,7 @@ class Version:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Version:
         """Return the version that a row of the index tells of."""
-        return cls(
-            **{**row, "metrics": json.loads(row["metrics"]), "environment": json.loads(row["environment"])}
-        )
+        return cls(**{**row, "metrics": json.loads(row["metrics"]), "environment": json.loads(row["environment"])})
 
 
 @dataclass(frozen=True)

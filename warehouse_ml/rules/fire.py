@@ -52,7 +52,9 @@ def fire(warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime) -> list[Fir
         event, model = str(node.config.get("on", "")), node.config.get("model")
         if event not in EVENTS:
             raise ProjectError(
-                f'on = "{event}" is not something a rule can be for' if event else "the rule does not say what it is for",
+                f'on = "{event}" is not something a rule can be for'
+                if event
+                else "the rule does not say what it is for",
                 place=node.place,
                 has=EVENTS,
                 hint=did_you_mean(event, EVENTS) or "config(on='retrain', model='...')",

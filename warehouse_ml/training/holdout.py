@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlglot
 
 from warehouse_ml.catalog import BEGINNING
-from warehouse_ml.evaluation.measure import measure
+from warehouse_ml.evaluation import measure
 from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion, Version
 from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
@@ -103,6 +103,4 @@ def compare_with_champion(
     is_better = old is None or (new >= old if more_is_better else new <= old)
     told = f"{metric} {new:.4f} against {'nothing' if old is None else f'{old:.4f}'} of version {champion.version}"
     verdict = "no worse" if is_better else "worse"
-    return Verdict(
-        CHAMPION if is_better else CHALLENGER, f"{verdict} on the rows held out: {told}", champion
-    )
+    return Verdict(CHAMPION if is_better else CHALLENGER, f"{verdict} on the rows held out: {told}", champion)

@@ -85,7 +85,9 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         column_name=split_column,
         column_type=columns.get(split_column or "", ""),
     )
-    warehouse.run(statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ))
+    warehouse.run(
+        statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ)
+    )
     row = _one(
         warehouse,
         statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),

@@ -182,9 +182,7 @@ def _train(
     )
 
 
-def _fit(
-    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, say: Callable[[str], None]
-) -> FitResult:
+def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, say: Callable[[str], None]) -> FitResult:
     excluded = {definition.label, definition.split.column, definition.weight_column} - {None}
     features = infer_features(rows.columns, exclude=[str(name) for name in excluded], place=definition.place)
     _refuse_reserved(definition, [feature.name for feature in features])
@@ -214,9 +212,7 @@ def _fit(
     )
 
 
-def _content(
-    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult
-) -> VersionContent:
+def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult) -> VersionContent:
     keep = ["request_id", "requested_at", *(feature.name for feature in result.parameters.features)]
     scoring = compile_scoring(result.parameters, exp.to_table("wml_input"), keep=keep)
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
