@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.dialect import WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError, did_you_mean

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.errors import SqlError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import Warehouse
@@ -90,8 +90,8 @@ def _columns_around(tree: exp.Expr, path: list[str], warehouse: Warehouse) -> tu
 
 def _columns_of(source: exp.Expr | Scope, warehouse: Warehouse) -> Iterator[str]:
     if isinstance(source, Scope):
-        names = [name for name in source.expression.named_selects if name != "*"]
-        yield from names
+        query = source.expression
+        yield from (name for name in query.named_selects if name != "*") if isinstance(query, exp.Query) else ()
         return
     bare = source.copy()
     bare.set("alias", None)

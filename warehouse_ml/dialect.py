@@ -10,7 +10,8 @@ from typing import ClassVar
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import TokenType
+from sqlglot.parsers.duckdb import DuckDBParser
+from sqlglot.tokenizer_core import TokenType
 
 from warehouse_ml.errors import TemplateError, WmlError
 
@@ -25,11 +26,11 @@ class WmlDuckDB(DuckDB):
 
         KEYWORDS: ClassVar = {**DuckDB.Tokenizer.KEYWORDS, "MODEL": TokenType.MODEL}
 
-    class Parser(DuckDB.Parser):
+    class Parser(DuckDBParser):
         """Reads OPTIONS as properties; TRANSFORM is read by the base parser already."""
 
         PROPERTY_PARSERS: ClassVar = {
-            **DuckDB.Parser.PROPERTY_PARSERS,
+            **DuckDBParser.PROPERTY_PARSERS,
             "OPTIONS": lambda self: self._parse_with_property(),
         }
 

@@ -162,10 +162,10 @@ class Registry:
                     replace_file(path, parquet_bytes(schema.empty_table()))
         self.versions()
         for view, file in (("model_versions", _INDEX), ("model_aliases", _LEDGER)):
-            path = (self.root / file).resolve().as_posix()
+            shown = (self.root / file).resolve().as_posix()
             columns = (INDEX_SCHEMA if file == _INDEX else LEDGER_SCHEMA).names
             warehouse.run(
-                statement(__package__, "registry_view.sql", warehouse.engine, view=view, path=path, columns=columns)
+                statement(__package__, "registry_view.sql", warehouse.engine, view=view, path=shown, columns=columns)
             )
 
     def _folders(self) -> list[str]:

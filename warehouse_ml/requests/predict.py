@@ -123,7 +123,7 @@ def predict(
                 )
                 n_requests = _count(warehouse, pending)
                 if n_requests:
-                    _log(warehouse, stored, pending, features, threshold, alias, as_of)
+                    _log(warehouse, stored, pending, features, threshold, alias, as_of, n_requests)
                 done.append(Predicted(node.name, alias, version.version, period.since, until, n_requests))
     return done
 
@@ -152,6 +152,7 @@ def _log(
     threshold: float,
     alias: str,
     as_of: dt.datetime,
+    n_requests: int,
 ) -> None:
     parameters, version = stored.parameters, stored.version
     is_binary = parameters.task == "binary"
@@ -171,13 +172,15 @@ def _log(
         log=log_of(version.model),
         features=features,
         is_binary=is_binary,
-        scored=_scored(warehouse, stored, pending, features),
+        scored=_scored(warehouse, stored, pending, features, n_requests),
     )
 
 
-def _scored(warehouse: Warehouse, stored: StoredVersion, pending: str, features: list[str]) -> str:
+def _scored(
+    warehouse: Warehouse, stored: StoredVersion, pending: str, features: list[str], n_requests: int
+) -> str:
     """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
-    if scoring_path(stored.parameters) == "sql":
+    if scoring_path(stored.parameters, n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = ["request_id", "requested_at", *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)

@@ -10,6 +10,7 @@ before, so the penalty means the same for all of them.
 
 from __future__ import annotations
 
+import os
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,10 @@ from warehouse_ml.training.grown import boosted_trees, forest_trees
 
 if TYPE_CHECKING:
     import numpy as np
+
+# A thread of OpenMP that waits for another turns round and round by default; where a neighbour needs the core, a fit of
+# two seconds was seen to take fifty. The library reads this once, when scikit-learn is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __all__ = [
     "SEED",

@@ -60,7 +60,7 @@ def measure_held_out(warehouse: Warehouse, parameters: Parameters) -> dict[str, 
     keep = [ROW_HASH, parameters.label]
     if scoring_path(parameters) == "sql":
         source = sqlglot.parse_one(held_out, read=warehouse.engine)
-        scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine)
+        scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine, copy=False)
     else:
         rows = pa.Table.from_batches(list(score_arrow(warehouse, parameters, held_out, keep=keep)))
         warehouse.load(_SCORED, rows)

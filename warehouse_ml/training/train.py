@@ -19,6 +19,7 @@ from warehouse_ml.errors import DefinitionError, WmlError
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version, VersionContent
 from warehouse_ml.requests.predict import LOG_COLUMNS
 from warehouse_ml.scoring import compile_scoring, scoring_path
+from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.training.environment import describe_environment, git_state
@@ -213,8 +214,6 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
 
 
 def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult) -> VersionContent:
-    keep = ["request_id", "requested_at", *(feature.name for feature in result.parameters.features)]
-    scoring = compile_scoring(result.parameters, exp.to_table("wml_input"), keep=keep)
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     facts = {
         "options": definition.options,
@@ -234,10 +233,19 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=scoring.sql(dialect=warehouse.engine) + "\n",
+        scoring_sql=_scoring_sql(result.parameters, warehouse.engine),
         snapshot=warehouse.fetch(snapshot),
         facts=facts,
     )
+
+
+def _scoring_sql(parameters: Parameters, engine: str) -> str:
+    if scoring_path(parameters) != "sql":
+        n_leaves = parameters.trees.n_leaves if parameters.trees else 0
+        return f"-- {n_leaves:,} leaves are too many for one statement: this version is scored from its parameters.\n"
+    keep = ["request_id", "requested_at", *(feature.name for feature in parameters.features)]
+    query = compile_scoring(parameters, exp.to_table("wml_input"), keep=keep)
+    return query.sql(dialect=engine, copy=False) + "\n"
 
 
 def _decide(
