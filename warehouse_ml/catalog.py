@@ -126,6 +126,7 @@ class Catalog:
         self.target = target
         self._relations = {file.name.lower(): file.name for file in project.files if file.is_relation}
         self._models = {file.name.lower(): file.name for file in project.of_kind("model")}
+        self._definition_hashes: dict[NodeId, str] = {}
         nodes = [self._read(file) for file in project.files if file.kind != "macro"]
         self.nodes = {node.id: node for node in nodes}
         self.graph = Graph({node.id: node.needs for node in nodes}, {node.id: node.file.place for node in nodes})
@@ -155,8 +156,11 @@ class Catalog:
 
     def definition_hash(self, node: Node) -> str:
         """Return a hash of what the node and everything above it say; no clock and no data in it."""
-        above = sorted(self.graph.above([node.id]))
-        return _hash([str(other) + self.nodes[other].text_hash for other in above])
+        if node.id not in self._definition_hashes:
+            above = sorted(self.graph.above([node.id]))
+            parts = [str(other) + self.nodes[other].text_hash for other in above]
+            self._definition_hashes[node.id] = _hash(parts)
+        return self._definition_hashes[node.id]
 
     def depends_on_clock(self, node: Node) -> bool:
         """Whether the node or anything it reads depends on the clock."""

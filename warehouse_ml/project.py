@@ -32,7 +32,8 @@ _SETTINGS: dict[str, type] = {
     "vars": dict,
     "artifacts": dict,
 }
-_ENGINES = ("duckdb",)
+ENGINES = ("duckdb",)
+"""The engines there is an adapter for."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Project:
         Raises
         ------
         ProjectError
-            If there is no such target.
+            If there is no such target, or no adapter for its engine.
         """
         wanted = name or self.default_target
         if wanted not in self.targets:
@@ -134,7 +135,15 @@ class Project:
                 has=sorted(self.targets),
                 hint=did_you_mean(wanted, list(self.targets)),
             )
-        return self.targets[wanted]
+        target = self.targets[wanted]
+        if target.engine not in ENGINES:
+            raise ProjectError(
+                f'no adapter for the engine "{target.engine}" in this release',
+                place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+                has=ENGINES,
+                hint="run on DuckDB: --target duckdb",
+            )
+        return target
 
     def source(self, name: str, target: str) -> str:
         """Return what a source is called on a target: a file, a glob or a table.
@@ -251,7 +260,7 @@ def _sources(
     by_target: dict[str, Mapping[str, str]] = {}
     for name, value in table.items():
         if isinstance(value, dict):
-            if name not in targets and name not in ("bigquery", *_ENGINES):
+            if name not in targets and name not in ("bigquery", *ENGINES):
                 raise ProjectError(
                     f"[sources.{name}] is for a target that is not there", place=SETTINGS_FILE, has=sorted(targets)
                 )

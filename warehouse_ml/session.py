@@ -66,17 +66,10 @@ def open_warehouse(project: Project, target: Target, *, read_only: bool = False)
     Raises
     ------
     ProjectError
-        If there is no adapter for the target, or its settings are wrong.
+        If the target's settings are wrong.
     WarehouseError
         If it cannot be opened, or is to be read only and is not there.
     """
-    if target.engine != "duckdb":
-        raise ProjectError(
-            f'no adapter for the engine "{target.engine}" in this release',
-            place=f"{SETTINGS_FILE}: [targets.{target.name}]",
-            has=["duckdb"],
-            hint="run on DuckDB: --target duckdb",
-        )
     from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
     path = project.root / str(target.settings.get("path", "warehouse.duckdb"))

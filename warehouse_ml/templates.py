@@ -165,6 +165,7 @@ def _user_template(source: str, engine: str) -> jinja2.Template:
     return environment(engine).overlay(trim_blocks=False, lstrip_blocks=False).from_string(source)
 
 
+@lru_cache(maxsize=4096)
 def _ident(name: str | Relation, engine: str) -> str:
     if isinstance(name, Relation):
         return exp.table_(name.name, db=name.schema, quoted=True).sql(dialect=engine)

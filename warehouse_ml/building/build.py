@@ -87,16 +87,25 @@ def build(
         row["relation"]: row
         for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
     }
+    kinds = warehouse.kinds()
     results = []
     for node in nodes:
         if on_step:
             on_step(node.name)
-        results.append(_build_one(warehouse, catalog, as_of, node, None if fresh else last.get(node.name)))
+        kind = kinds.get(node.name.lower())
+        results.append(
+            _build_one(warehouse, catalog, as_of, node, kind, None if fresh or kind is None else last.get(node.name))
+        )
     return results
 
 
 def _build_one(
-    warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime, node: Node, last: dict[str, Any] | None
+    warehouse: Warehouse,
+    catalog: Catalog,
+    as_of: dt.datetime,
+    node: Node,
+    kind: str | None,
+    last: dict[str, Any] | None,
 ) -> Built:
     began = time.perf_counter()
     relation = Relation(node.name)
@@ -106,9 +115,6 @@ def _build_one(
         "definition_hash": catalog.definition_hash(node),
         "inputs_hash": catalog.inputs_hash(node),
     }
-    kind = warehouse.kind(relation)
-    if kind is None:
-        last = None
     if last and _is_up_to_date(catalog, node, last, state, as_of):
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
     start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None

@@ -1,6 +1,7 @@
 -- grain: one row per request that the version has not answered yet
 -- unit:  timestamps are instants in UTC; closed at the start, open at the end
 -- null:  as in the requests
+create or replace temp table {{ target | ident }} as
 select
     {{ as_string('requests.request_id') }} as request_id,
     requests.requested_at

@@ -31,6 +31,7 @@ LOG_COLUMNS = (
     "sample_weight",
 )
 
+_PENDING = Relation("_wml_pending_requests")
 _SCORED = Relation("_wml_scored_rows")
 
 
@@ -97,9 +98,7 @@ def predict(
     done = []
     with warehouse.transaction():
         ensure_log(warehouse, catalog, node.name)
-        columns = warehouse.columns(
-            statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=Relation(requests.name))
-        )
+        columns = warehouse.columns(_all_of(warehouse, Relation(requests.name)))
         for alias in (CHAMPION, CHALLENGER):
             for period in registry.periods(node.name, alias):
                 until = min(period.until or as_of, as_of)
@@ -110,10 +109,11 @@ def predict(
                 _add_columns(warehouse, node.name, {name: columns[name] for name in features})
                 if period.since >= until:
                     continue
-                pending = statement(
+                sql = statement(
                     __package__,
                     "pending.sql",
                     warehouse.engine,
+                    target=_PENDING,
                     relation=Relation(requests.name),
                     features=features,
                     log=log_of(node.name),
@@ -121,9 +121,10 @@ def predict(
                     until=until,
                     version=version.version,
                 )
-                n_requests = _count(warehouse, pending)
+                warehouse.run(sql)
+                n_requests = _count_pending(warehouse)
                 if n_requests:
-                    _log(warehouse, stored, pending, features, threshold, alias, as_of, n_requests)
+                    _log(warehouse, stored, features, threshold, alias, as_of, n_requests)
                 done.append(Predicted(node.name, alias, version.version, period.since, until, n_requests))
     return done
 
@@ -147,7 +148,6 @@ def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
 def _log(
     warehouse: Warehouse,
     stored: StoredVersion,
-    pending: str,
     features: list[str],
     threshold: float,
     alias: str,
@@ -172,20 +172,19 @@ def _log(
         log=log_of(version.model),
         features=features,
         is_binary=is_binary,
-        scored=_scored(warehouse, stored, pending, features, n_requests),
+        scored=_scored(warehouse, stored, features, n_requests),
     )
 
 
-def _scored(
-    warehouse: Warehouse, stored: StoredVersion, pending: str, features: list[str], n_requests: int
-) -> str:
+def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_requests: int) -> str:
     """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
+    pending = _all_of(warehouse, _PENDING)
     if scoring_path(stored.parameters, n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = ["request_id", "requested_at", *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
     warehouse.load(_SCORED, pa.Table.from_batches(list(batches)))
-    return statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
+    return _all_of(warehouse, _SCORED)
 
 
 def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:
@@ -205,7 +204,7 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
 
 def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -> None:
     log = log_of(model)
-    there = warehouse.columns(statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=log))
+    there = warehouse.columns(_all_of(warehouse, log))
     known = {name.lower() for name in there}
     for name, column_type in columns.items():
         if name.lower() not in known:
@@ -216,6 +215,10 @@ def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -
             )
 
 
-def _count(warehouse: Warehouse, pending: str) -> int:
-    sql = statement(__package__, "count_pending.sql", warehouse.engine, pending=pending)
+def _count_pending(warehouse: Warehouse) -> int:
+    sql = statement("warehouse_ml.building", "count_rows.sql", warehouse.engine, relation=_PENDING)
     return int(warehouse.fetch(sql)["n_rows"][0].as_py())
+
+
+def _all_of(warehouse: Warehouse, relation: Relation) -> str:
+    return statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=relation)

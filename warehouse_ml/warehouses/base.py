@@ -65,6 +65,9 @@ class Warehouse(Protocol):
     def kind(self, relation: Relation) -> str | None:
         """Return ``'table'`` or ``'view'``, or None if there is no such relation."""
 
+    def kinds(self, schema: str | None = None) -> dict[str, str]:
+        """Return ``'table'`` or ``'view'`` of every relation of a schema, by name in lower case."""
+
     def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
         """Return the names and types of a query's columns, in order, without running it."""
 
