@@ -1,0 +1,106 @@
+"""Versions and aliases: whole or not at all, in order, checked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tiny import write_tiny
+from tests.wml import ok
+from warehouse_ml.errors import ArtifactError, VersionNotFoundError
+from warehouse_ml.registry import Alias, Registry
+from warehouse_ml.registry.aliases import holder_at, periods
+from warehouse_ml.registry.folder import publish_folder
+
+DAY = dt.timedelta(days=1)
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+def line(version: int | None, day: int) -> Alias:
+    return Alias("m", "champion", version, START + day * DAY, "because")
+
+
+def test_who_was_champion_when() -> None:
+    ledger = [line(1, 0), line(2, 10), line(3, 5), line(None, 20)]
+    found = [holder_at(ledger, "m", "champion", START + day * DAY) for day in (-1, 0, 4, 5, 9, 10, 19, 20)]
+    assert found == [None, 1, 1, 3, 3, 2, 2, None]
+    assert [(period.version, (period.since - START).days) for period in periods(ledger, "m", "champion")] == [
+        (1, 0),
+        (3, 5),
+        (2, 10),
+    ]
+
+
+def test_of_two_lines_of_one_instant_the_later_written_wins() -> None:
+    ledger = [line(1, 0), line(2, 0)]
+    assert holder_at(ledger, "m", "champion", START) == 2
+    assert [(period.version, period.until) for period in periods(ledger, "m", "champion")] == [(2, None)]
+
+
+@given(st.lists(st.tuples(st.one_of(st.none(), st.integers(1, 3)), st.integers(0, 8)), max_size=8))
+def test_periods_and_the_holder_say_the_same(lines: list[tuple[int | None, int]]) -> None:
+    ledger = [line(version, day) for version, day in lines]
+    stretches = periods(ledger, "m", "champion")
+    for earlier, later in zip(stretches, stretches[1:], strict=False):
+        assert earlier.until is not None
+        assert earlier.until <= later.since
+    for half_day in range(-1, 20):
+        at = START + half_day * DAY / 2
+        inside = [p.version for p in stretches if p.since <= at and (p.until is None or at < p.until)]
+        assert inside == [held] if (held := holder_at(ledger, "m", "champion", at)) is not None else inside == []
+
+
+def test_a_failed_publish_leaves_nothing(tmp_path: Path) -> None:
+    class Breaks(dict[str, bytes]):
+        def items(self):  # type: ignore[no-untyped-def]
+            yield "a", b"1"
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        publish_folder(tmp_path / "m", "1", Breaks())
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
+    publish_folder(tmp_path, "1", {"a": b"1"})
+    with pytest.raises(ArtifactError, match="there already"):
+        publish_folder(tmp_path, "1", {"a": b"2"})
+    assert (tmp_path / "1" / "a").read_bytes() == b"1"
+
+
+def _add(root: Path, day: int) -> None:
+    registry = Registry(root)
+    for _ in range(10):
+        registry.write_ledger([line(day, day)])
+
+
+def test_writers_at_once_lose_no_line(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_add, args=(tmp_path, day)) for day in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(found.version or 0 for found in Registry(tmp_path).ledger()) == [1] * 10 + [2] * 10
+
+
+def test_a_folder_without_its_line_in_the_index_is_found(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "tiny")
+    ok(root, "train", "churn", "--as-of", "2024-02-05")
+    index = (root / "artifacts" / "index.parquet").read_bytes()
+    ok(root, "train", "churn", "--as-of", "2024-02-12")
+    (root / "artifacts" / "index.parquet").write_bytes(index)
+    assert [version.version for version in Registry(root / "artifacts").versions("churn")] == [1, 2]
+
+
+def test_what_is_staged_is_no_version(tmp_path: Path) -> None:
+    (tmp_path / "m" / ".staging-abc").mkdir(parents=True)
+    (tmp_path / "m" / ".staging-abc" / "manifest.json").write_text("{}", encoding="utf-8")
+    assert Registry(tmp_path).versions() == []
+    with pytest.raises(VersionNotFoundError, match="has no version yet"):
+        Registry(tmp_path).get("m")
