@@ -116,7 +116,7 @@ _TREES = {
     "L1_REG": Option("float", 0.0, low=0, only=(0.0,), why="leaf values are shrunk by L2_REG only"),
     "MIN_SPLIT_LOSS": Option("float", 0.0, low=0, only=(0.0,), why=_TREE_SHAPE),
     "MIN_TREE_CHILD_WEIGHT": Option(
-        "float", 1.0, low=0, why="becomes a number of rows: see estimators.min_rows_in_leaf"
+        "float", 1.0, low=0, why="becomes a number of rows in a leaf, four times as many for a classifier"
     ),
     "COLSAMPLE_BYTREE": Option("float", 1.0, low=0, high=1, only=(1.0,), why=_TREE_SHAPE),
     "COLSAMPLE_BYLEVEL": Option("float", 1.0, low=0, high=1, only=(1.0,), why=_TREE_SHAPE),

@@ -1,7 +1,7 @@
 """The filters of the toolkit's templates, for the SQL linter."""
 
 SQLFLUFF_JINJA_FILTERS = {
-    "ident": lambda name: str(name),
+    "ident": str,
     "literal": lambda value: f"'{value}'",
     "wml": lambda name: f"wml.{name}",
 }

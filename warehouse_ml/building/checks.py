@@ -75,8 +75,8 @@ def check_requests(warehouse: Warehouse, relation: Relation, place: str) -> None
             sql = statement(__package__, "example_known_later.sql", warehouse.engine, relation=relation, column=column)
             example = _one(warehouse, sql)
             raise DataError(
-                f"{row[f'n_known_later_{index}']:,} of {row['n_rows']:,} requests use what was known only later: request "
-                f'"{example["request_id"]}" of {example["requested_at"]} has {column} = {example["known_at"]}',
+                f"{row[f'n_known_later_{index}']:,} of {row['n_rows']:,} requests use what was known only later: "
+                f'request "{example["request_id"]}" of {example["requested_at"]} has {column} = {example["known_at"]}',
                 place=place,
                 hint=f"join on {column} <= requested_at",
             )

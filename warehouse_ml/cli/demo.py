@@ -44,7 +44,7 @@ def command(folder: Path, weeks: int | None) -> None:
             with status() as say:
                 result = run_job(session, clock, on_step=say)
             tell_week(result, index + 1, len(clocks))
-        note(f"\na year in {time.perf_counter() - began:.0f} s. Three questions, in SQL:")
+        note(f"\n{len(clocks)} weeks in {time.perf_counter() - began:.0f} s. Three questions, in SQL:")
         for file in _QUESTIONS:
             sql = (files("warehouse_ml.example") / "questions" / file).read_text(encoding="utf-8").strip()
             title, _, query = sql.partition("\n")
@@ -52,6 +52,8 @@ def command(folder: Path, weeks: int | None) -> None:
             click.echo(f"\n{click.style(title.removeprefix('-- '), bold=True)}\n")
             click.echo("\n".join(f"    {line}" for line in query.strip().splitlines()) + "\n")
             click.echo(format_table(rows.to_pylist(), rows.column_names))
+            if not rows.num_rows:
+                click.echo("(nothing yet: no version was retrained in so few weeks)")
     note(
         "\nnext:\n"
         f"  cd {folder}\n"

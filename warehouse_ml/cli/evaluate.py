@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
-from warehouse_ml.cli.output import format_table, note, print_rows, status
+from warehouse_ml.cli.output import format_table, headline, note, print_rows, status
 
 if TYPE_CHECKING:
     from warehouse_ml.evaluation import EvaluatedWindow
 
 _SHOWN_WINDOWS = 12
+_WORST_SLICES = 5
 
 
 @click.command("evaluate", short_help="Bring everything up to date and evaluate each window that is due.")
 @click.argument("names", nargs=-1)
-@click.option("--restate", is_flag=True, help="Evaluate every window again, due or not.")
+@click.option("--restate", is_flag=True, help="Evaluate every window again, those that are closed too.")
 @as_of_option
 @target_option
 @format_option
@@ -32,7 +33,8 @@ def command(
 
     The weekly command: it builds what the evaluations read, scores the requests that are due, joins them with the
     answers known at the clock, and writes metrics, fairness, calibration and drift. A window is due when it has
-    ended and was never evaluated, or its requests, answers or maturity changed. Running it again changes nothing.
+    ended and was never evaluated, or when its requests, answers or definition changed before it was evaluated as
+    mature; --restate looks at every window again. Running it again changes nothing.
     """
     from warehouse_ml.evaluation import worst_slices
     from warehouse_ml.loop import evaluate_step
@@ -42,9 +44,9 @@ def command(
     with open_session(find_project(project), target) as session:
         with status() as say:
             windows = evaluate_step(session, names, as_of, restate=restate, on_step=say)
-        ids = [window.evaluation_id for window in windows]
-        worst = worst_slices(session.warehouse, ids) if ids else []
-    rows = [window_row(window) for window in windows]
+        newest = _newest(windows)
+        worst = worst_slices(session.warehouse, [window.evaluation_id for window in newest], limit=_WORST_SLICES)
+    rows = [window_row(window, is_short=output == "table") for window in windows]
     if output != "table":
         print_rows(rows, output, window_columns(rows))
         return
@@ -55,21 +57,24 @@ def command(
     print_rows(shown, output, window_columns(shown))
     if len(rows) > len(shown):
         note(f"({len(rows) - len(shown)} earlier windows were evaluated too; see wml.evaluations)")
+    told = {window.evaluation_id: window for window in newest}
     if worst:
-        click.echo("\nworst slices, against the whole of their window:\n")
-        click.echo(format_table(worst, list(worst[0])))
+        click.echo("\nworst slices of the newest window in which something was answered for:\n")
+        lines = [_worst_row(row, told[row["evaluation_id"]]) for row in worst]
+        click.echo(format_table(lines, list(lines[0])))
 
 
-def window_row(window: EvaluatedWindow) -> dict[str, Any]:
-    """Return a window as a row to print."""
+def window_row(window: EvaluatedWindow, *, is_short: bool) -> dict[str, Any]:
+    """Return a window as a row to print, with the few metrics that a line has room for, or all of them."""
+    shown = headline(window.metrics) if is_short else window.metrics
     return {
+        **shown,
         "evaluation": window.evaluation,
         "version": window.version,
         "window_start": window.window_start,
         "n_requests": window.n_requests,
         "n_labelled": window.n_labelled,
         "is_mature": window.is_mature,
-        **window.metrics,
     }
 
 
@@ -78,3 +83,28 @@ def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     first = ["evaluation", "version", "window_start", "n_requests", "n_labelled", "is_mature"]
     rest = dict.fromkeys(name for row in rows for name in row if name not in first)
     return [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+
+
+def _newest(windows: Sequence[EvaluatedWindow]) -> list[EvaluatedWindow]:
+    """Return the windows that start last among those with answers, one for each evaluation and version."""
+    found: dict[tuple[str, int | None], EvaluatedWindow] = {}
+    for window in windows:
+        if window.n_labelled:
+            key = (window.evaluation, window.version)
+            kept = found.get(key)
+            if (
+                kept is None
+                or kept.window_start is None
+                or (window.window_start or kept.window_start) >= kept.window_start
+            ):
+                found[key] = window
+    return list(found.values())
+
+
+def _worst_row(row: dict[str, Any], window: EvaluatedWindow) -> dict[str, Any]:
+    return {
+        "version": window.version,
+        "window_start": window.window_start,
+        **{name: row[name] for name in ("slice_key", "slice_value", "metric", "value", "ci_lower", "ci_upper", "n")},
+        "overall": row["overall_value"],
+    }

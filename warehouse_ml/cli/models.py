@@ -16,7 +16,7 @@ def command() -> None:
     """List the versions of models, or show one."""
 
 
-@command.command("list")
+@command.command("list", short_help="List versions, with their metrics and aliases.")
 @click.argument("model", required=False)
 @format_option
 @project_option
@@ -53,7 +53,7 @@ def list_(model: str | None, output: str, project: Path) -> None:
     print_rows(rows, output, columns)
 
 
-@command.command("show")
+@command.command("show", short_help="Show one version: MODEL, MODEL@3, MODEL@challenger.")
 @click.argument("name")
 @format_option
 @project_option

@@ -15,9 +15,21 @@ from typing import Any
 
 import click
 
-__all__ = ["format_table", "note", "print_rows", "status"]
+__all__ = ["format_table", "headline", "note", "print_rows", "status"]
 
 _MIN_COLUMN = 8
+_HEADLINES = (
+    "roc_auc",
+    "recall",
+    "precision",
+    "calibration_ratio",
+    "log_loss",
+    "f1_macro",
+    "accuracy",
+    "mean_absolute_error",
+    "root_mean_squared_error",
+    "r2_score",
+)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], output: str, columns: Sequence[str] | None = None) -> None:
@@ -78,6 +90,15 @@ def format_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, w
 
     rule = "  ".join("-" * size for size in widths)
     return "\n".join([line(list(columns)), rule, *(line(values) for values in cells)])
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the few metrics that a line has room for; all of them are in ``wml.metrics``, and in JSON and CSV."""
+    found = {name: metrics[name] for name in _HEADLINES if metrics.get(name) is not None}
+    if "roc_auc" in found:
+        # The share of right answers says little where one class is rare.
+        found.pop("accuracy", None)
+    return found
 
 
 def note(text: str) -> None:

@@ -35,6 +35,7 @@ def command(
     if (sql is None) == (file is None):
         raise WmlError("give the query itself or --file, one of the two", hint='wml query "select ..."')
     text = sql if sql is not None else _read(file)
+    _refuse_several(text)
     settings = load_project(find_project(project))
     warehouse = open_warehouse(settings, settings.target(target), read_only=True)
     try:
@@ -45,6 +46,21 @@ def command(
         warehouse.close()
     shown = table.slice(0, limit) if limit else table
     print_rows(shown.to_pylist(), output, table.column_names)
+
+
+def _refuse_several(text: str) -> None:
+    import sqlglot
+    from sqlglot.errors import TokenError
+    from sqlglot.tokenizer_core import TokenType
+
+    try:
+        tokens = sqlglot.tokenize(text, read="duckdb")
+    except TokenError:
+        # The warehouse says better what it does not understand.
+        return
+    ends = [index for index, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+    if any(index < len(tokens) - 1 for index in ends):
+        raise WmlError("one query at a time, please: there are several statements", place="query")
 
 
 def _read(file: Path | None) -> str:

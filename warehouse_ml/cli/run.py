@@ -30,12 +30,14 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
 
     clocks = weekly(since, as_of) if since else [as_of]
     rows = []
+    n_alerts = 0
     with open_session(find_project(project), target) as session:
         for index, clock in enumerate(clocks):
             with status() as say:
                 result = run_job(session, clock, on_step=say)
             if len(clocks) > 1 or output == "table":
                 tell_week(result, index + 1, len(clocks))
+            n_alerts += sum(firing.event == "alert" for firing in result.firings)
             rows.append(
                 {
                     "as_of": clock,
@@ -51,6 +53,7 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
             "nothing was scored: no version served before the clock. To replay history, say where to begin, "
             "for example: wml run --since 2013-04-01 --as-of 2014-01-06"
         )
+    return int(n_alerts > 0)
 
 
 def weekly(since: dt.datetime, until: dt.datetime) -> list[dt.datetime]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
-from warehouse_ml.cli.output import note, print_rows, status
+from warehouse_ml.cli.output import headline, note, print_rows, status
 
 
 @click.command("train", short_help="Train a model and publish it as a version.")
@@ -48,8 +49,12 @@ def command(
         "alias": trained.alias,
         "n_train": trained.n_train,
         "n_eval": trained.n_eval,
-        **version.metrics,
+        **(headline(version.metrics) if output == "table" else _shown(version.metrics)),
         "seconds": trained.seconds,
         "reason": trained.reason,
     }
     print_rows([row], output)
+
+
+def _shown(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {f"held_out_{name}": value for name, value in metrics.items()}

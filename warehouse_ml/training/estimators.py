@@ -10,8 +10,8 @@ before, so the penalty means the same for all of them.
 
 from __future__ import annotations
 
-import os
 import math
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace

@@ -43,7 +43,7 @@ class Verdict:
     champion: Version | None
 
 
-def measure_held_out(warehouse: Warehouse, parameters: Parameters) -> dict[str, float | None]:
+def measure_held_out(warehouse: Warehouse, parameters: Parameters, threshold: float = 0.5) -> dict[str, float | None]:
     """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name.
 
     The scores are those of the SQL (or arrays) that serve, not the estimator's own.
@@ -75,7 +75,7 @@ def measure_held_out(warehouse: Warehouse, parameters: Parameters) -> dict[str, 
         scored=scored,
         asked_at=BEGINNING,
     )
-    return dict(measure(warehouse, query, task=parameters.task))
+    return dict(measure(warehouse, query, task=parameters.task, threshold=threshold))
 
 
 def compare_with_champion(

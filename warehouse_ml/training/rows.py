@@ -24,6 +24,10 @@ _READ = Relation("_wml_read_rows")
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
 _EXACT_CORRELATION = 1 - 1e-9
+_NUMBERS = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("FLOAT", "DOUBLE", "REAL", "DECIMAL"),
+)
 
 
 @dataclass(frozen=True)
@@ -198,10 +202,7 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
 
 
 def _is_number(type_name: str) -> bool:
-    return type_name.upper().startswith(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-        + ("FLOAT", "DOUBLE", "REAL", "DECIMAL")
-    )
+    return type_name.upper().startswith(_NUMBERS)
 
 
 def _one(warehouse: Warehouse, sql: str) -> dict[str, Any]:

@@ -26,8 +26,14 @@ from warehouse_ml.training.environment import describe_environment, git_state
 from warehouse_ml.training.fit import SEED, FitResult, fit
 from warehouse_ml.training.holdout import Verdict, compare_with_champion, measure_held_out
 from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, infer_features
-from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS, read_training_rows, refuse_disguised_labels
-from warehouse_ml.training.rows import RowSummary
+from warehouse_ml.training.rows import (
+    ROW_HASH,
+    SPLIT,
+    TRAINING_ROWS,
+    RowSummary,
+    read_training_rows,
+    refuse_disguised_labels,
+)
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["PROMOTIONS", "Trained", "define", "train"]
@@ -151,7 +157,8 @@ def _train(
         return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0), {}
     result = _fit(warehouse, definition, rows, say)
     say("scoring the rows held out")
-    metrics = measure_held_out(warehouse, result.parameters) if rows.n_eval else {}
+    threshold = float(node.config.get("threshold", 0.5))
+    metrics = measure_held_out(warehouse, result.parameters, threshold) if rows.n_eval else {}
     verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, promote)
     say("publishing the version")
     commit, is_dirty = git_state(catalog.project.root)
@@ -216,7 +223,7 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
 def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult) -> VersionContent:
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     facts = {
-        "options": definition.options,
+        "options": dict(definition.options),
         "split": {
             "method": definition.split.method,
             "column": definition.split.column,
@@ -268,7 +275,7 @@ def _decide(
 
 
 def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of: dt.datetime) -> None:
-    """The winner serves; the other one goes on scoring the same requests in the shadow, so that both compare."""
+    """Let the winner serve; the other one goes on scoring the same requests in the shadow, so that both compare."""
     if verdict.alias is None:
         return
     model, number = version.model, version.version

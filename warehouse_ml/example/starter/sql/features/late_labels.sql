@@ -10,4 +10,4 @@ select
 from {{ source('flights') }} as flights
 where
     flights.arr_delay is not null
-    and flights.arrived_at <= {{ as_of }}
+    and flights.arrived_at < {{ as_of }}
