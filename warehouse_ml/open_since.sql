@@ -36,18 +36,24 @@ logged_versions as (
         min(logged.requested_at) as first_requested_at,
         max(closed_versions.closed_until) as closed_until,
         max(closed_versions.n_requests) as n_closed,
-        {{ count_where('logged.requested_at < closed_versions.closed_until') }} as n_logged
+        {{ count_where('logged.requested_at < closed_versions.closed_until') }} as n_logged,
+        count(*) as n_requests
     from {{ log | ident }} as logged
     left join closed_versions
         on logged.version = closed_versions.version
     group by logged.version
 )
 
+-- A version that nobody asks any more is closed for good; if all are, so is everything up to the last window's end.
 select
-    min(
-        case
-            when logged_versions.n_closed = logged_versions.n_logged then logged_versions.closed_until
-            else logged_versions.first_requested_at
-        end
+    coalesce(
+        min(
+            case
+                when logged_versions.n_closed = logged_versions.n_requests then null
+                when logged_versions.n_closed = logged_versions.n_logged then logged_versions.closed_until
+                else logged_versions.first_requested_at
+            end
+        ),
+        max(logged_versions.closed_until)
     ) as open_since
 from logged_versions

@@ -23,6 +23,10 @@ from warehouse_ml.warehouses.base import WML, Relation
 __all__ = ["environment", "literal", "macros", "render", "statement", "statements"]
 
 
+_MOST_RENDERED = 2048
+_rendered: dict[tuple[str, str, str, str], str] = {}
+
+
 @lru_cache(maxsize=8)
 def environment(engine: str) -> jinja2.Environment:
     """Return the Jinja environment of an engine: filters, and the portable macros as globals.
@@ -64,7 +68,15 @@ def statement(package: str, file: str, engine: str, **context: Any) -> str:
     **context
         Names and lists that the template uses; values go in as parameters instead.
     """
-    return _own_template(package, file, engine).render(**context).strip()
+    # The same names give the same text, and a year replayed week by week asks for each statement dozens of times.
+    key = (package, file, engine, repr(context))
+    text = _rendered.get(key)
+    if text is None:
+        text = _own_template(package, file, engine).render(**context).strip()
+        if len(_rendered) >= _MOST_RENDERED:
+            _rendered.clear()
+        _rendered[key] = text
+    return text
 
 
 def statements(package: str, file: str, engine: str, **context: Any) -> list[str]:

@@ -1,4 +1,4 @@
-{{ config(materialized='view', entity='dest') }}
+{{ config(materialized='table', entity='dest') }}
 -- grain: one row per destination
 -- unit:  n_flights in flights scheduled from New York in the year
 -- null:  never

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from warehouse_ml.building.checks import check_requests, check_window
+from warehouse_ml.building.checks import check_overlap, check_requests, check_window
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
@@ -124,7 +124,7 @@ def _build_one(
                 _extend(warehouse, catalog, node, Clock(as_of, start))
             else:
                 _create(warehouse, catalog, node, Clock(as_of), kind)
-            if node.file.kind == "request":
+            if node.file.kind == "request" and start is None:
                 check_requests(warehouse, relation, node.place)
             n_rows = None if materialized == "view" else _count(warehouse, relation)
             run_file(
@@ -179,6 +179,9 @@ def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) ->
     relation = Relation(node.name)
     _run_query(warehouse, catalog, node, clock, "temp table", _FRESH)
     check_window(warehouse, _FRESH, node, clock)
+    if node.file.kind == "request":
+        check_requests(warehouse, _FRESH, node.place)
+        check_overlap(warehouse, relation, _FRESH, node, clock)
     sql = statement(__package__, "select_all.sql", warehouse.engine, relation=_FRESH)
     run_file(
         warehouse,

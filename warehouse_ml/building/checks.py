@@ -9,7 +9,7 @@ from warehouse_ml.errors import DataError
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
-__all__ = ["KNOWN_AT_SUFFIX", "check_requests", "check_window"]
+__all__ = ["KNOWN_AT_SUFFIX", "check_overlap", "check_requests", "check_window"]
 
 KNOWN_AT_SUFFIX = "_known_at"
 """A column of a request that ends so says when its features were known."""
@@ -80,6 +80,28 @@ def check_requests(warehouse: Warehouse, relation: Relation, place: str) -> None
                 place=place,
                 hint=f"join on {column} <= requested_at",
             )
+
+
+def check_overlap(warehouse: Warehouse, relation: Relation, fresh: Relation, node: Node, clock: Clock) -> None:
+    """Refuse fresh requests that an earlier window has already.
+
+    Raises
+    ------
+    DataError
+        If a request_id is there twice.
+    """
+    event_time = str(node.config["event_time"])
+    sql = statement(
+        __package__, "example_overlap.sql", warehouse.engine, relation=relation, fresh=fresh, event_time=event_time
+    )
+    row = _one(warehouse, sql, {"window_start": clock.window_start})
+    if row["n"]:
+        raise DataError(
+            f"request_id is not unique: {row['n']:,} requests of this window were there before, such as "
+            f'"{row["request_id"]}"',
+            place=node.place,
+            hint="a request is one row and keeps its time",
+        )
 
 
 def _require(warehouse: Warehouse, relation: Relation, place: str, wanted: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ from warehouse_ml.cli.story import tell_week
 @target_option
 @format_option
 @project_option
-def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, output: str, project: Path) -> None:
+def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, output: str, project: Path) -> int:
     """Do the weekly job: build, predict, evaluate, ask the rules, retrain what they name.
 
     A model without a version is trained first. With --since a year is replayed week by week, each run seeing only

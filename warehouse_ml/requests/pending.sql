@@ -11,12 +11,13 @@ select
 {% endfor %}
 from {{ relation | ident }} as requests
 where
-    requests.requested_at >= {{ since | literal }}
-    and requests.requested_at < {{ until | literal }}
+    requests.requested_at >= {{ stretch.since | literal }}
+    and requests.requested_at < {{ stretch.until | literal }}
     and not exists (
         select 1
         from {{ log | ident }} as logged
         where
             logged.request_id = {{ as_string('requests.request_id') }}
-            and logged.version = {{ version | literal }}
+            and logged.requested_at >= {{ stretch.since | literal }}
+            and logged.version = {{ stretch.version | literal }}
     )

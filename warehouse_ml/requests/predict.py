@@ -95,38 +95,69 @@ def predict(
     requests = requests_of(catalog, node)
     threshold = float(node.config.get("threshold", 0.5))
     versions = {version.version: version for version in registry.versions(node.name)}
+    stretches = [
+        _Stretch(alias, period.version, period.since, min(period.until or as_of, as_of))
+        for alias in (CHAMPION, CHALLENGER)
+        for period in registry.periods(node.name, alias)
+    ]
     done = []
     with warehouse.transaction():
         ensure_log(warehouse, catalog, node.name)
         columns = warehouse.columns(_all_of(warehouse, Relation(requests.name)))
-        for alias in (CHAMPION, CHALLENGER):
-            for period in registry.periods(node.name, alias):
-                until = min(period.until or as_of, as_of)
-                version = versions[period.version]
-                stored = registry.load(version)
-                features = _features(stored.parameters, columns, requests, version)
-                # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-                _add_columns(warehouse, node.name, {name: columns[name] for name in features})
-                if period.since >= until:
-                    continue
+        features = {}
+        for number in dict.fromkeys(stretch.version for stretch in stretches):
+            version = versions[number]
+            features[number] = _features(registry.load(version).parameters, columns, requests, version)
+            # Also where nothing is due yet: who joins the log may name its columns from the first version on.
+            _add_columns(warehouse, node.name, {name: columns[name] for name in features[number]})
+        stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
+        open_ones = _open(warehouse, requests, node.name, stretches)
+        for stretch in stretches:
+            n_requests = 0
+            if stretch in open_ones:
                 sql = statement(
                     __package__,
                     "pending.sql",
                     warehouse.engine,
                     target=_PENDING,
                     relation=Relation(requests.name),
-                    features=features,
+                    features=features[stretch.version],
                     log=log_of(node.name),
-                    since=period.since,
-                    until=until,
-                    version=version.version,
+                    stretch=stretch,
                 )
                 warehouse.run(sql)
                 n_requests = _count_pending(warehouse)
-                if n_requests:
-                    _log(warehouse, stored, features, threshold, alias, as_of, n_requests)
-                done.append(Predicted(node.name, alias, version.version, period.since, until, n_requests))
+            if n_requests:
+                stored = registry.load(versions[stretch.version])
+                _log(warehouse, stored, features[stretch.version], threshold, stretch.alias, as_of, n_requests)
+            done.append(Predicted(node.name, stretch.alias, stretch.version, stretch.since, stretch.until, n_requests))
     return done
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A version that had an alias from ``since`` up to ``until``."""
+
+    alias: str
+    version: int
+    since: dt.datetime
+    until: dt.datetime
+
+
+def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]) -> set[_Stretch]:
+    """Return the stretches in which not as many requests were answered as asked."""
+    if not stretches:
+        return set()
+    sql = statement(
+        __package__,
+        "open_periods.sql",
+        warehouse.engine,
+        relation=Relation(requests.name),
+        log=log_of(model),
+        periods=stretches,
+    )
+    counts = warehouse.fetch(sql).to_pylist()
+    return {stretches[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:

@@ -7,7 +7,9 @@ with answers as (
         {{ as_string(label | ident) }} as wml_answer,
         dense_rank() over (order by {{ label | ident }} asc nulls last) as wml_answer_rank
     from {{ relation | ident }} as training_rows
-    where wml_split = 'train'
+    where
+        wml_split = 'train'
+        and wml_row_hash < {{ param('most_hash') }}
 )
 
 select

@@ -9,4 +9,6 @@ select
     count({{ feature.name | ident }}) as n_values_{{ loop.index0 }}
 {% endfor %}
 from {{ relation | ident }}
-where wml_split = 'train'
+where
+    wml_split = 'train'
+    and wml_row_hash < {{ param('most_hash') }}

@@ -43,10 +43,21 @@ class Verdict:
     champion: Version | None
 
 
-def measure_held_out(warehouse: Warehouse, parameters: Parameters, threshold: float = 0.5) -> dict[str, float | None]:
+def measure_held_out(
+    warehouse: Warehouse, parameters: Parameters, n_rows: int, threshold: float = 0.5
+) -> dict[str, float | None]:
     """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name.
 
     The scores are those of the SQL (or arrays) that serve, not the estimator's own.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    parameters : Parameters
+    n_rows : int
+        How many rows are held out; at least 1.
+    threshold : float
+        In [0, 1].
     """
     features = [feature.name for feature in parameters.features]
     held_out = statement(
@@ -58,7 +69,7 @@ def measure_held_out(warehouse: Warehouse, parameters: Parameters, threshold: fl
         columns=[*features, parameters.label, ROW_HASH],
     )
     keep = [ROW_HASH, parameters.label]
-    if scoring_path(parameters) == "sql":
+    if scoring_path(parameters, n_rows) == "sql":
         source = sqlglot.parse_one(held_out, read=warehouse.engine)
         scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine, copy=False)
     else:
@@ -82,6 +93,7 @@ def compare_with_champion(
     warehouse: Warehouse,
     parameters: Parameters,
     metrics: Mapping[str, float | None],
+    n_rows: int,
     stored: StoredVersion,
 ) -> Verdict:
     """Say whether a new version should take over from the champion: it should if it is no worse on the same rows.
@@ -99,7 +111,7 @@ def compare_with_champion(
     if missing or champion_parameters.task != parameters.task or champion_parameters.label != parameters.label:
         what = f"the champion needs {missing[0]}, which is not selected any more" if missing else "the label changed"
         return Verdict(CHALLENGER, f"not comparable: {what}; promote it by hand if it is meant to serve", champion)
-    old = measure_held_out(warehouse, champion_parameters)[metric]
+    old = measure_held_out(warehouse, champion_parameters, n_rows)[metric]
     is_better = old is None or (new >= old if more_is_better else new <= old)
     told = f"{metric} {new:.4f} against {'nothing' if old is None else f'{old:.4f}'} of version {champion.version}"
     verdict = "no worse" if is_better else "worse"

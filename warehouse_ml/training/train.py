@@ -158,8 +158,8 @@ def _train(
     result = _fit(warehouse, definition, rows, say)
     say("scoring the rows held out")
     threshold = float(node.config.get("threshold", 0.5))
-    metrics = measure_held_out(warehouse, result.parameters, threshold) if rows.n_eval else {}
-    verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, promote)
+    metrics = measure_held_out(warehouse, result.parameters, rows.n_eval, threshold) if rows.n_eval else {}
+    verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, rows.n_eval, promote)
     say("publishing the version")
     commit, is_dirty = git_state(catalog.project.root)
     environment = {**describe_environment(SEED), "git_is_dirty": is_dirty}
@@ -196,7 +196,7 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
     _refuse_reserved(definition, [feature.name for feature in features])
     task = "regression" if definition.model_type.endswith(("REGRESSOR", "LINEAR_REG")) else "classification"
     say("looking for labels in disguise")
-    refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows.columns, task)
+    refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows, task)
     say(f"fitting {definition.model_type.lower()} on {rows.n_train:,} rows")
     fitted = fit_preprocessing(
         warehouse,
@@ -262,6 +262,7 @@ def _decide(
     as_of: dt.datetime,
     result: FitResult,
     metrics: Mapping[str, float | None],
+    n_held_out: int,
     promote: str,
 ) -> Verdict:
     champion = registry.holder(model, CHAMPION, as_of)
@@ -271,7 +272,7 @@ def _decide(
         return Verdict(CHAMPION, "the first version", None)
     if promote == "always":
         return Verdict(CHAMPION, "promoted without a comparison, as asked", champion)
-    return compare_with_champion(warehouse, result.parameters, metrics, registry.load(champion))
+    return compare_with_champion(warehouse, result.parameters, metrics, n_held_out, registry.load(champion))
 
 
 def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of: dt.datetime) -> None:

@@ -15,7 +15,7 @@ cast('0x' || left(md5({{ text }}), 15) as bigint)
 
 {#- One string that tells rows apart: columns in order, null kept apart from the empty string. -#}
 {%- macro row_text(columns) -%}
-concat_ws('|', {% for column in columns %}coalesce('=' || cast({{ column }} as varchar), '-'){% if not loop.last %}, {% endif %}{% endfor %})
+concat_ws('|', {% for column in columns %}coalesce(cast({{ column }} as varchar), chr(1)){% if not loop.last %}, {% endif %}{% endfor %})
 {%- endmacro -%}
 
 {#- Null, never an error or infinity, where the denominator is 0. -#}
