@@ -254,7 +254,8 @@ def test_a_version_of_a_later_format(trained: Path) -> None:
 
 
 def test_a_locked_warehouse_says_who_holds_it(trained: Path) -> None:
-    hold = f"import duckdb, time; c = duckdb.connect({str(trained / 'warehouse.duckdb')!r}); print('held', flush=True); time.sleep(30)"
+    path = str(trained / "warehouse.duckdb")
+    hold = f"import duckdb, time; c = duckdb.connect({path!r}); print('held', flush=True); time.sleep(30)"
     holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE)
     try:
         assert holder.stdout is not None
@@ -321,8 +322,8 @@ def _state(root: Path) -> dict[str, object]:
     """Everything a later step could read, but for clocks on the wall."""
     connection = duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)
     names = connection.execute(
-        "select table_schema, table_name from information_schema.tables where table_name not in ('builds', 'training_runs')"
-        " order by all"
+        "select table_schema, table_name from information_schema.tables"
+        " where table_name not in ('builds', 'training_runs') order by all"
     ).fetchall()
     hidden = {"model_versions": "exclude (created_at, artifact_hash)", "rule_firings": "exclude (fired_at)"}
     state: dict[str, object] = {}
@@ -342,8 +343,13 @@ def test_ctrl_c_at_every_step_leaves_nothing_behind(trained: Path, tmp_path: Pat
     from warehouse_ml.session import open_session
 
     clock = AS_OF.convert(LATER, None, None)
-    rule = "{{ config(on='retrain', model='churn') }}\nselect 'always' as reason where {{ as_of }} = timestamptz '2024-02-19 00:00:00+00' and (select count(*) from wml.model_versions) < 2"
-    write(trained, "sql/rules/always.sql", rule)
+    write(
+        trained,
+        "sql/rules/always.sql",
+        "{{ config(on='retrain', model='churn') }}\nselect 'always' as reason\n"
+        "where {{ as_of }} = timestamptz '2024-02-19 00:00:00+00'\n"
+        "and (select count(*) from wml.model_versions) < 2",
+    )
     whole = Path(shutil.copytree(trained, tmp_path / "whole"))
     ok(whole, "run", "--as-of", LATER)
     expected = _state(whole)
@@ -367,7 +373,8 @@ def test_a_real_ctrl_c(trained: Path, wait: float) -> None:
     write(
         trained,
         "sql/features/long.sql",
-        "{{ config(materialized='table') }}\nselect count(*) as n from range(3000000) as a, range(300000) as b where {{ as_of }} is not null",
+        "{{ config(materialized='table') }}\nselect count(*) as n from range(3000000) as a, range(300000) as b\n"
+        "where {{ as_of }} is not null",
     )
     command = [sys.executable, "-c", "from warehouse_ml.cli import main; main()", "build", "--as-of", END]
     process = subprocess.Popen(command, cwd=trained, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

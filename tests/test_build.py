@@ -82,7 +82,8 @@ def test_a_changed_template_is_built_again_and_what_reads_it_too(tiny: Path) -> 
     write(
         tiny,
         "sql/features/by_region.sql",
-        "{{ config(materialized='table') }}\nselect region, count(*) as n from {{ ref('churn_requests') }} group by region",
+        "{{ config(materialized='table') }}\n"
+        "select region, count(*) as n from {{ ref('churn_requests') }} group by region",
     )
     built = Built(tiny)
     built.build(SPLIT)
@@ -104,7 +105,10 @@ def test_a_view_may_become_a_table_and_back(tiny: Path) -> None:
     built = Built(tiny)
     for materialized in ("table", "view", "incremental", "view"):
         config = f"{{{{ config(materialized='{materialized}', event_time='known_at') }}}}\n"
-        text = "select request_id, requested_at as known_at from {{ source('events') }} where requested_at < {{ window.end }} and requested_at >= {{ window.start }}"
+        text = (
+            "select request_id, requested_at as known_at from {{ source('events') }}\n"
+            "where requested_at < {{ window.end }} and requested_at >= {{ window.start }}"
+        )
         write(tiny, "sql/features/churn_labels.sql", config + text)
         assert built.build(SPLIT)["churn_labels"] == "built"
         assert built.rows("select count(*) as n from churn_labels") == [{"n": 840}]

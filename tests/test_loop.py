@@ -63,8 +63,8 @@ def test_requests_are_scored_once_by_the_version_that_served(trained: Path) -> N
     assert row["n_requests"] == 14 * 24
     (log,) = rows(
         trained,
-        "select count(*) as n, count(distinct request_id) as n_ids, count(score) as n_scores, min(requested_at) as first,"
-        " bool_and(requested_at < logged_at) as is_in_order from wml.request_log",
+        "select count(*) as n, count(distinct request_id) as n_ids, count(score) as n_scores,"
+        " min(requested_at) as first, bool_and(requested_at < logged_at) as is_in_order from wml.request_log",
     )
     assert log == {"n": 672, "n_ids": 672, "n_scores": 672, "first": "2024-02-05T00:00:00+00:00", "is_in_order": True}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import multiprocessing
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_of_two_lines_of_one_instant_the_later_written_wins() -> None:
 def test_periods_and_the_holder_say_the_same(lines: list[tuple[int | None, int]]) -> None:
     ledger = [line(version, day) for version, day in lines]
     stretches = periods(ledger, "m", "champion")
-    for earlier, later in zip(stretches, stretches[1:], strict=False):
+    for earlier, later in itertools.pairwise(stretches):
         assert earlier.until is not None
         assert earlier.until <= later.since
     for half_day in range(-1, 20):

@@ -12,7 +12,7 @@ from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError, VersionNotFoundError
 from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
 from warehouse_ml.graph import NodeId
-from warehouse_ml.registry import CHAMPION
+from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
@@ -111,9 +111,14 @@ def train_step(
 
 
 def predict_step(
-    session: Session, names: Sequence[str], as_of: dt.datetime, *, on_step: OnStep | None = None
+    session: Session,
+    names: Sequence[str],
+    as_of: dt.datetime,
+    *,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
+    on_step: OnStep | None = None,
 ) -> list[Predicted]:
-    """Bring the requests of models up to date, and score and log those that are due."""
+    """Bring the requests of models up to date, and score and log those that are due for the versions of aliases."""
     models = _models(session, names)
     _build(session, as_of, session.catalog.graph.above([node.id for node in models]), on_step=on_step)
     done = []
@@ -126,7 +131,7 @@ def predict_step(
                 place=node.place,
                 hint=f"train one: wml train {node.name}",
             )
-        done += predict(session.warehouse, session.catalog, session.registry, node, as_of)
+        done += predict(session.warehouse, session.catalog, session.registry, node, as_of, aliases=aliases)
     return done
 
 
@@ -151,10 +156,17 @@ def evaluate_step(
     return _evaluate(session, nodes, as_of, restate=restate, on_step=on_step)
 
 
-def run_job(session: Session, as_of: dt.datetime, *, on_step: OnStep | None = None) -> WeeklyRun:
+def run_job(
+    session: Session,
+    as_of: dt.datetime,
+    *,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
+    on_step: OnStep | None = None,
+) -> WeeklyRun:
     """Do the weekly job at a clock: build, predict, evaluate, ask the rules, retrain what they name.
 
-    A model without a version is trained first.
+    A model without a version is trained first. ``aliases`` are those whose versions answer now; a challenger that is
+    left out catches up whenever it is not.
     """
     catalog = session.catalog
     result = WeeklyRun(as_of)
@@ -163,7 +175,8 @@ def run_job(session: Session, as_of: dt.datetime, *, on_step: OnStep | None = No
         if session.registry.holder(node.name, CHAMPION, as_of) is None:
             result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
     models = [node.name for node in catalog.of_kind("model")]
-    result.predicted.extend(predict_step(session, models, as_of, on_step=on_step) if models else [])
+    if models:
+        result.predicted.extend(predict_step(session, models, as_of, aliases=aliases, on_step=on_step))
     result.evaluated.extend(_evaluate(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
     result.firings.extend(fire(session.warehouse, catalog, as_of))
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}

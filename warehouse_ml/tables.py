@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from warehouse_ml.templates import statement, statements
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -31,4 +33,4 @@ def run_file(
 
 def _mentions(sql: str, name: str, engine: str) -> bool:
     written = statement(_HERE, "parameter.sql", engine, name=name)
-    return written in sql
+    return re.search(re.escape(written) + r"\b", sql) is not None

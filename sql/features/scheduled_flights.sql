@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='table') }}
 -- grain: one row per scheduled flight, flown or not
 -- unit:  *_at are instants in UTC; *_minutes are minutes, negative when early
 -- null:  departed_at when the flight was cancelled; arrived_at when it was cancelled or diverted

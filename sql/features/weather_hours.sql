@@ -1,5 +1,5 @@
 {{ config(
-    materialized='view',
+    materialized='table',
     entity='origin',
     event_time='known_at',
     known_at='known_at',

@@ -88,14 +88,17 @@ def build(
         for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
     }
     kinds = warehouse.kinds()
-    results = []
-    for node in nodes:
-        if on_step:
-            on_step(node.name)
-        kind = kinds.get(node.name.lower())
-        results.append(
-            _build_one(warehouse, catalog, as_of, node, kind, None if fresh or kind is None else last.get(node.name))
-        )
+    results: list[Built] = []
+    records: list[dict[str, Any]] = []
+    try:
+        for node in nodes:
+            if on_step:
+                on_step(node.name)
+            kind = kinds.get(node.name.lower())
+            known = None if fresh or kind is None else last.get(node.name)
+            results.append(_build_one(warehouse, catalog, as_of, node, kind, known, records))
+    finally:
+        _record(warehouse, records)
     return results
 
 
@@ -106,6 +109,7 @@ def _build_one(
     node: Node,
     kind: str | None,
     last: dict[str, Any] | None,
+    records: list[dict[str, Any]],
 ) -> Built:
     began = time.perf_counter()
     relation = Relation(node.name)
@@ -127,25 +131,32 @@ def _build_one(
             if node.file.kind == "request" and start is None:
                 check_requests(warehouse, relation, node.place)
             n_rows = None if materialized == "view" else _count(warehouse, relation)
-            run_file(
-                warehouse,
-                __package__,
-                "record_build.sql",
-                {
-                    "relation": node.name,
-                    **state,
-                    "window_start": start or (BEGINNING if materialized == "incremental" else None),
-                    "as_of": as_of,
-                    "n_rows": n_rows,
-                    "duration_seconds": time.perf_counter() - began,
-                    "built_at": dt.datetime.now(dt.UTC),
-                },
-            )
     except SqlError as error:
         # Only after the roll-back does the warehouse answer again.
         raise diagnosed(error, warehouse) from None
-    action = "built" if start is None else "extended"
-    return Built(node.name, materialized, action, n_rows, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    records.append(
+        {
+            "relation": node.name,
+            **state,
+            "window_start": start or (BEGINNING if materialized == "incremental" else None),
+            "as_of": as_of,
+            "n_rows": n_rows,
+            "duration_seconds": seconds,
+            "built_at": dt.datetime.now(dt.UTC),
+        }
+    )
+    return Built(node.name, materialized, "built" if start is None else "extended", n_rows, seconds)
+
+
+def _record(warehouse: Warehouse, records: list[dict[str, Any]]) -> None:
+    """Write down what was built; a build that is not written down is done again, which changes nothing."""
+    if not records:
+        return
+    columns = [{"name": name, "params": [f"{name}_{index}" for index in range(len(records))]} for name in records[0]]
+    parameters = {f"{name}_{index}": value for index, row in enumerate(records) for name, value in row.items()}
+    with warehouse.transaction():
+        run_file(warehouse, __package__, "record_build.sql", parameters, columns=columns, n_records=len(records))
 
 
 def _is_up_to_date(
@@ -193,7 +204,6 @@ def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) ->
         event_time=str(node.config["event_time"]),
         columns=list(warehouse.columns(sql)),
     )
-    warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind="table", relation=_FRESH))
 
 
 def _run_query(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock, kind: str, relation: Relation) -> None:

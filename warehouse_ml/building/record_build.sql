@@ -1,20 +1,12 @@
 -- grain: one row per relation
 -- unit:  durations in seconds
--- null:  n_rows is null for a view
+-- null:  n_rows is null for a view, window_start for what is not incremental
 delete from {{ 'builds' | wml }}
-where relation = {{ param('relation') }};
+where relation in ({% for name in columns[0].params %}{{ param(name) }}{% if not loop.last %}, {% endif %}{% endfor %});
 
-insert into {{ 'builds' | wml }} (
-    relation, materialized, definition_hash, inputs_hash, window_start, as_of, n_rows, duration_seconds, built_at
-)
-values (
-    {{ param('relation') }},
-    {{ param('materialized') }},
-    {{ param('definition_hash') }},
-    {{ param('inputs_hash') }},
-    {{ param('window_start') }},
-    {{ param('as_of') }},
-    {{ param('n_rows') }},
-    {{ param('duration_seconds') }},
-    {{ param('built_at') }}
-)
+insert into {{ 'builds' | wml }} ({% for column in columns %}{{ column.name | ident }}{% if not loop.last %}, {% endif %}{% endfor %})
+values
+{% for index in range(n_records) %}
+({% for column in columns %}{{ param(column.params[index]) }}{% if not loop.last %}, {% endif %}{% endfor %}){% if not loop.last %},{% endif %}
+
+{% endfor %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -63,7 +63,13 @@ def log_of(model: str) -> Relation:
 
 
 def predict(
-    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, as_of: dt.datetime
+    warehouse: Warehouse,
+    catalog: Catalog,
+    registry: Registry,
+    node: Node,
+    as_of: dt.datetime,
+    *,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
 ) -> list[Predicted]:
     """Score what is due for a model and log it, all or nothing.
 
@@ -79,6 +85,8 @@ def predict(
         The model; its requests must be built.
     as_of : datetime
         Requests made before it are due.
+    aliases : sequence of str
+        Whose versions answer; one that is left out now answers the same requests later.
 
     Returns
     -------
@@ -97,7 +105,7 @@ def predict(
     versions = {version.version: version for version in registry.versions(node.name)}
     stretches = [
         _Stretch(alias, period.version, period.since, min(period.until or as_of, as_of))
-        for alias in (CHAMPION, CHALLENGER)
+        for alias in aliases
         for period in registry.periods(node.name, alias)
     ]
     done = []

@@ -25,8 +25,8 @@ from warehouse_ml.training.grown import boosted_trees, forest_trees
 if TYPE_CHECKING:
     import numpy as np
 
-# A thread of OpenMP that waits for its next turn spins by default; where a neighbour needs the core, a fit of two seconds
-# was seen to take fifty. A thousand turns cost a quiet machine nothing. Read once, when scikit-learn is first imported.
+# A thread of OpenMP that waits for its next turn spins by default; where a neighbour needs the core, a fit of two
+# seconds was seen to take fifty. A thousand turns cost a quiet machine nothing. Read when scikit-learn is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __all__ = [

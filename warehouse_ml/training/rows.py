@@ -134,7 +134,7 @@ def refuse_disguised_labels(
         )
         row = _one(warehouse, sql, {"most_hash": int(share * 2**60)})
         told = [
-            _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature)
+            _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature, share < 1)
             for index, feature in enumerate(listed)
         ]
         listed = [feature for feature, reason in zip(listed, told, strict=True) if reason]
@@ -148,11 +148,11 @@ def refuse_disguised_labels(
     )
 
 
-def _tells_label(row: dict[str, Any], index: int, feature: dict[str, Any]) -> str | None:
+def _tells_label(row: dict[str, Any], index: int, feature: dict[str, Any], is_sample: bool) -> str | None:
     values = row[f"n_values_{index}"]
     if row["n_answers"] < 2 or values < 2:
         return None
-    if values == row[f"n_pairs_{index}"] and values * _ROWS_A_VALUE <= row["n_rows"]:
+    if values == row[f"n_pairs_{index}"] and (is_sample or values * _ROWS_A_VALUE <= row["n_rows"]):
         return f"each of its {values:,} values goes with one label only, on {row['n_rows']:,} rows"
     if feature["is_number"] and row["n_answers"] == 2 and row["n_rows"] >= _ROWS_A_VALUE * 2:
         lower_max, upper_min = row[f"lower_max_{index}"], row[f"upper_min_{index}"]

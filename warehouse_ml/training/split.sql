@@ -11,6 +11,11 @@ with hashed as (
     from {{ relation | ident }} as training_rows
 ),
 
+counted as (
+    select count(*) as n_rows
+    from hashed
+),
+
 ranked as (
     select
 {% for column in columns %}
@@ -18,7 +23,7 @@ ranked as (
 {% endfor %}
         hashed.wml_row_hash,
         {{ as_double('hashed.wml_row_hash') }} / 1152921504606846976e0 as hash_fraction,
-        count(*) over () as n_rows,
+        counted.n_rows,
         row_number() over (
 {% if method == 'SEQ' %}
             -- The latest rows are held out; rows without a time count as latest.
@@ -30,6 +35,7 @@ ranked as (
 {% endif %}
         ) as position
     from hashed
+    cross join counted
 )
 
 select

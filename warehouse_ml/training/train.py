@@ -241,7 +241,7 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
         parameters=result.parameters,
         definition=definition.text + "\n",
         scoring_sql=_scoring_sql(result.parameters, warehouse.engine),
-        snapshot=warehouse.fetch(snapshot),
+        snapshot=warehouse.stream(snapshot).read_all(),
         facts=facts,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +76,11 @@ class DuckDBWarehouse:
         self._execute(sql, parameters)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
-        with _driver_errors(sql), _interruptible():
-            return self._query(sql, parameters).to_arrow_table()
+        cursor = self._execute(sql, parameters)
+        # The driver recommends its relations for large results, and binds each statement three times for them.
+        with _driver_errors(sql), _interruptible(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return cursor.to_arrow_table()
 
     def stream(
         self, sql: str, parameters: Parameters | None = None, *, batch_rows: int = 100_000

@@ -19,5 +19,7 @@ where
 group by
     served.version,
     former.version
+-- Two versions that shared the week of a change alone do not compare.
+having count(*) > 2
 order by
     served.version
