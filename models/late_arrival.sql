@@ -1,5 +1,8 @@
 {{ config(requests='late_arrival_requests', threshold=0.3) }}
 -- Will the flight arrive 15 minutes late or more? Asked two hours before it is due to leave.
+-- grain: one row per request whose flight has arrived
+-- unit:  as in late_arrival_requests
+-- null:  is_late never; a feature that is null goes to the side of each split that suits such rows best
 
 create or replace model late_arrival
 options (

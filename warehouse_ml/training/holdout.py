@@ -19,6 +19,7 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["Verdict", "compare_with_champion", "measure_held_out"]
 
+_DIGITS = 12
 _SCORED = Relation("_wml_held_out_rows")
 
 # What decides between two versions, and whether more of it is better.
@@ -86,7 +87,9 @@ def measure_held_out(
         scored=scored,
         asked_at=BEGINNING,
     )
-    return dict(measure(warehouse, query, task=parameters.task, threshold=threshold))
+    found = measure(warehouse, query, task=parameters.task, threshold=threshold)
+    # The last digits depend on the order in which threads finish, and a version must come out the same each time.
+    return {name: None if value is None else float(f"{value:.{_DIGITS}g}") for name, value in found.items()}
 
 
 def compare_with_champion(
