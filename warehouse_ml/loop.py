@@ -121,18 +121,7 @@ def predict_step(
     """Bring the requests of models up to date, and score and log those that are due for the versions of aliases."""
     models = _models(session, names)
     _build(session, as_of, session.catalog.graph.above([node.id for node in models]), on_step=on_step)
-    done = []
-    for node in models:
-        if on_step:
-            on_step(f"scoring {node.name}")
-        if not session.registry.periods(node.name, CHAMPION):
-            raise VersionNotFoundError(
-                f'the model "{node.name}" has no version yet',
-                place=node.place,
-                hint=f"train one: wml train {node.name}",
-            )
-        done += predict(session.warehouse, session.catalog, session.registry, node, as_of, aliases=aliases)
-    return done
+    return _predict(session, models, as_of, aliases, on_step)
 
 
 def evaluate_step(
@@ -174,9 +163,7 @@ def run_job(
     for node in catalog.of_kind("model"):
         if session.registry.holder(node.name, CHAMPION, as_of) is None:
             result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
-    models = [node.name for node in catalog.of_kind("model")]
-    if models:
-        result.predicted.extend(predict_step(session, models, as_of, aliases=aliases, on_step=on_step))
+    result.predicted.extend(_predict(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(_evaluate(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
     result.firings.extend(fire(session.warehouse, catalog, as_of))
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
@@ -202,6 +189,23 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
 
 
 test_step.__test__ = False  # type: ignore[attr-defined]
+
+
+def _predict(
+    session: Session, models: Sequence[Node], as_of: dt.datetime, aliases: Sequence[str], on_step: OnStep | None
+) -> list[Predicted]:
+    done = []
+    for node in models:
+        if on_step:
+            on_step(f"scoring {node.name}")
+        if not session.registry.periods(node.name, CHAMPION):
+            raise VersionNotFoundError(
+                f'the model "{node.name}" has no version yet',
+                place=node.place,
+                hint=f"train one: wml train {node.name}",
+            )
+        done += predict(session.warehouse, session.catalog, session.registry, node, as_of, aliases=aliases)
+    return done
 
 
 def _evaluate(
@@ -289,8 +293,9 @@ def _build(
 ) -> list[Built]:
     catalog = session.catalog
     for node in nodes:
-        if node.kind == "model":
+        if node.kind == "model" and node.name not in session.logs:
             ensure_log(session.warehouse, catalog, node.name)
+            session.logs.add(node.name)
     ordered = [catalog.nodes[node] for node in catalog.graph.order if node in nodes and node.kind == "relation"]
     return build(session.warehouse, catalog, as_of, ordered, fresh=fresh, on_step=on_step)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from warehouse_ml.catalog import Catalog
@@ -28,12 +28,15 @@ class Session:
     catalog : Catalog
         The project's files as they render on this target.
     registry : Registry
+    logs : set of str
+        The models whose request log is known to be there.
     """
 
     project: Project
     warehouse: Warehouse
     catalog: Catalog
     registry: Registry
+    logs: set[str] = field(default_factory=set)
 
 
 @contextmanager

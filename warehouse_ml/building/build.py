@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,24 +82,35 @@ def build(
     SqlError
         If the warehouse refuses a file's SQL; placed at the file and line.
     DataError
-        If the rows break what their kind of relation promises. The relation stays as it was.
+        If the rows break what their kind of relation promises. The relation stays as it was; so do all, if all were
+        built before.
     """
     last = {
         row["relation"]: row
         for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
     }
     kinds = warehouse.kinds()
+    nodes = list(nodes)
+    # What was built before is brought up to date all together, in one commit. A first build keeps what it has done.
+    is_known = not fresh and all(node.name in last and node.name.lower() in kinds for node in nodes)
     results: list[Built] = []
     records: list[dict[str, Any]] = []
     try:
-        for node in nodes:
-            if on_step:
-                on_step(node.name)
-            kind = kinds.get(node.name.lower())
-            known = None if fresh or kind is None else last.get(node.name)
-            results.append(_build_one(warehouse, catalog, as_of, node, kind, known, records))
+        with warehouse.transaction() if is_known else nullcontext():
+            for node in nodes:
+                if on_step:
+                    on_step(node.name)
+                kind = kinds.get(node.name.lower())
+                known = None if fresh or kind is None else last.get(node.name)
+                results.append(_build_one(warehouse, catalog, as_of, node, kind, known, records))
+            if is_known:
+                _record(warehouse, records)
+    except SqlError as error:
+        # Only after the roll-back does the warehouse answer again.
+        raise diagnosed(error, warehouse) from None
     finally:
-        _record(warehouse, records)
+        if not is_known:
+            _record(warehouse, records)
     return results
 
 
@@ -122,18 +134,14 @@ def _build_one(
     if last and _is_up_to_date(catalog, node, last, state, as_of):
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
     start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
-    try:
-        with warehouse.transaction():
-            if start is not None:
-                _extend(warehouse, catalog, node, Clock(as_of, start))
-            else:
-                _create(warehouse, catalog, node, Clock(as_of), kind)
-            if node.file.kind == "request" and start is None:
-                check_requests(warehouse, relation, node.place)
-            n_rows = None if materialized == "view" else _count(warehouse, relation)
-    except SqlError as error:
-        # Only after the roll-back does the warehouse answer again.
-        raise diagnosed(error, warehouse) from None
+    with warehouse.transaction():
+        if start is not None:
+            _extend(warehouse, catalog, node, Clock(as_of, start))
+        else:
+            _create(warehouse, catalog, node, Clock(as_of), kind)
+        if node.file.kind == "request" and start is None:
+            check_requests(warehouse, relation, node.place)
+        n_rows = None if materialized == "view" else _count(warehouse, relation)
     seconds = time.perf_counter() - began
     records.append(
         {

@@ -16,7 +16,7 @@ from warehouse_ml.cli.run import weekly
 from warehouse_ml.cli.story import tell_week
 
 FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
-LAST = dt.datetime(2014, 1, 8, tzinfo=dt.UTC)
+LAST = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 
 _QUESTIONS = ("missed.sql", "over_time.sql", "retrained.sql")
 

@@ -108,8 +108,8 @@ def _profile(warehouse: Warehouse, drift: DriftInput, names: Mapping[str, Any]) 
     if kept is not None:
         edges, counts = kept
         if edges is not None:
-            warehouse.load(Relation(_EDGES), edges)
-        warehouse.load(Relation(_REFERENCE), counts)
+            warehouse.load(Relation(_EDGES), edges, temporary=True)
+        warehouse.load(Relation(_REFERENCE), counts, temporary=True)
         return
     source = {**names, "rows_sql": _bare(drift.reference_sql)}
     if names["numeric"]:

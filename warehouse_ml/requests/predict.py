@@ -222,7 +222,7 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = ["request_id", "requested_at", *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
-    warehouse.load(_SCORED, pa.Table.from_batches(list(batches)))
+    warehouse.load(_SCORED, pa.Table.from_batches(list(batches)), temporary=True)
     return _all_of(warehouse, _SCORED)
 
 

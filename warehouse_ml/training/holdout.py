@@ -75,7 +75,7 @@ def measure_held_out(
         scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine, copy=False)
     else:
         rows = pa.Table.from_batches(list(score_arrow(warehouse, parameters, held_out, keep=keep)))
-        warehouse.load(_SCORED, rows)
+        warehouse.load(_SCORED, rows, temporary=True)
         scored = statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
     query = statement(
         __package__,

@@ -53,8 +53,8 @@ class Warehouse(Protocol):
     ) -> pa.RecordBatchReader:
         """Run one query and return its rows in batches; no other statement may run until it is read."""
 
-    def load(self, relation: Relation, rows: pa.Table, *, append: bool = False) -> None:
-        """Write rows into a table: created or replaced, or appended by column name."""
+    def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
+        """Write rows into a table, created or replaced; a temporary one is this connection's own, and is not kept."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All statements inside take effect together or not at all; may be nested."""

@@ -68,7 +68,7 @@ class DuckDBWarehouse:
         # The progress bar of the engine would write into ours.
         self._connection.execute("set enable_progress_bar = false")
         # A checkpoint rewrites row groups; a year replayed week by week would spend a tenth of its time on them.
-        self._connection.execute("set checkpoint_threshold = '256MB'")
+        self._connection.execute("set checkpoint_threshold = '1GB'")
         if threads is not None:
             self._connection.execute("set threads = $threads", {"threads": threads})
 
@@ -88,12 +88,11 @@ class DuckDBWarehouse:
         with _driver_errors(sql), _interruptible():
             return self._query(sql, parameters).to_arrow_reader(batch_rows)
 
-    def load(self, relation: Relation, rows: pa.Table, *, append: bool = False) -> None:
-        target = quoted(relation)
-        verb = f"insert into {target} by name" if append else f"create or replace table {target} as"
+    def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
+        kind = "temp table" if temporary else "table"
         self._connection.register(_LOADED_ROWS, rows)
         try:
-            self._execute(f"{verb} from {_LOADED_ROWS}")
+            self._execute(f"create or replace {kind} {quoted(relation)} as from {_LOADED_ROWS}")
         finally:
             self._connection.unregister(_LOADED_ROWS)
 
