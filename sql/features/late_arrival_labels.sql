@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental',
+    materialized='view',
     entity='request_id',
     event_time='known_at',
     known_at='known_at',
@@ -15,11 +15,7 @@ with final as (
         scheduled_flights.arrival_delay_minutes,
         scheduled_flights.arrived_at as known_at
     from {{ ref('scheduled_flights') }} as scheduled_flights
-    where
-        scheduled_flights.scheduled_departure_at >= {{ add_interval(window.start, -3, 'day') }}
-        and scheduled_flights.scheduled_departure_at < {{ add_interval(window.end, 1, 'day') }}
-        and scheduled_flights.arrived_at >= {{ window.start }}
-        and scheduled_flights.arrived_at < {{ window.end }}
+    where scheduled_flights.arrived_at < {{ as_of }}
 )
 
 select
