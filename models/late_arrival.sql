@@ -11,8 +11,8 @@ options (
     data_split_method = 'seq',
     data_split_col = 'requested_at',
     data_split_eval_fraction = 0.1,
-    max_iterations = 32,
-    learn_rate = 0.18,
+    max_iterations = 24,
+    learn_rate = 0.22,
     max_tree_depth = 5,
     min_tree_child_weight = 10,
     early_stop = false

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import importlib
 import threading
 import time
@@ -18,6 +19,7 @@ from warehouse_ml.cli.story import tell_week
 FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
 LAST = dt.datetime(2014, 1, 1, tzinfo=dt.UTC)
 
+_COLLECT_EVERY = 13
 _QUESTIONS = ("missed.sql", "over_time.sql", "retrained.sql")
 
 
@@ -47,6 +49,8 @@ def command(folder: Path, weeks: int | None) -> None:
     clocks = clocks[: weeks + 1] if weeks else clocks
     with open_session(folder) as session:
         for index, clock in enumerate(clocks):
+            if index % _COLLECT_EVERY == 0:
+                gc.collect()
             with status() as say:
                 result = run_job(session, clock, aliases=[CHAMPION], on_step=say)
             tell_week(result, index + 1, len(clocks))

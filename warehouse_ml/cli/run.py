@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ import click
 from warehouse_ml.cli.options import AS_OF, as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import note, print_rows, status
 from warehouse_ml.cli.story import tell_week
+
+_COLLECT_EVERY = 13
 
 
 @click.command("run", short_help="The weekly job.")
@@ -33,6 +36,8 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
     n_alerts = 0
     with open_session(find_project(project), target) as session:
         for index, clock in enumerate(clocks):
+            if index % _COLLECT_EVERY == 0:
+                gc.collect()
             with status() as say:
                 result = run_job(session, clock, on_step=say)
             if len(clocks) > 1 or output == "table":
