@@ -1,21 +1,22 @@
 -- Whose late flights are missed most?
 select
-    slice_key,
-    slice_value,
-    round(avg(value), 3) as recall,
-    round(min(value), 3) as worst_week,
-    round(max(value), 3) as best_week,
+    metrics.slice_key,
+    metrics.slice_value,
+    round(avg(metrics.value), 3) as recall,
+    round(min(metrics.value), 3) as worst_week,
+    round(max(metrics.value), 3) as best_week,
     count(*) as weeks,
-    cast(sum(denominator) as bigint) as late_flights
-from wml.latest_metrics
-inner join wml.evaluations using (evaluation_id)
+    cast(sum(metrics.denominator) as bigint) as late_flights
+from wml.latest_metrics as metrics
+asof inner join wml.model_aliases as aliases
+    on metrics.model = aliases.model and aliases.alias = 'champion' and metrics.window_start >= aliases.since
 where
-    metric = 'recall'
-    and slice_key in ('overall', 'plane_size', 'market', 'carrier')
-    and is_mature
-    and value is not null
+    metrics.version = aliases.version
+    and metrics.metric = 'recall'
+    and metrics.slice_key in ('overall', 'plane_size', 'market', 'carrier')
+    and metrics.value is not null
 group by
-    slice_key,
-    slice_value
+    metrics.slice_key,
+    metrics.slice_value
 order by recall
 limit 8
