@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from warehouse_ml.templates import statement, statements
-from warehouse_ml.warehouses.base import Warehouse
+from warehouse_ml.warehouses.base import Parameters, Relation, Warehouse
 
-__all__ = ["ensure_tables", "run_file"]
+__all__ = ["all_of", "ensure_tables", "one_row", "run_file"]
 
 _HERE = "warehouse_ml.warehouses"
 
@@ -29,6 +30,17 @@ def run_file(
     for sql in statements(package, file, warehouse.engine, **names):
         named = {key: value for key, value in (parameters or {}).items() if _mentions(sql, key, warehouse.engine)}
         warehouse.run(sql, named)
+
+
+def all_of(warehouse: Warehouse, relation: Relation) -> str:
+    """Return the query of every row of a relation."""
+    return statement(_HERE, "select_all.sql", warehouse.engine, relation=relation)
+
+
+def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None) -> dict[str, Any]:
+    """Return the first row of a query that always has one."""
+    row: dict[str, Any] = warehouse.fetch(sql, parameters).to_pylist()[0]
+    return row
 
 
 def _mentions(sql: str, name: str, engine: str) -> bool:

@@ -13,7 +13,7 @@ from warehouse_ml.building.checks import check_overlap, check_requests, check_wi
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
-from warehouse_ml.tables import run_file
+from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -201,7 +201,6 @@ def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) ->
     if node.file.kind == "request":
         check_requests(warehouse, _FRESH, node.place)
         check_overlap(warehouse, relation, _FRESH, node, clock)
-    sql = statement(__package__, "select_all.sql", warehouse.engine, relation=_FRESH)
     run_file(
         warehouse,
         __package__,
@@ -210,7 +209,7 @@ def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) ->
         relation=relation,
         fresh=_FRESH,
         event_time=str(node.config["event_time"]),
-        columns=list(warehouse.columns(sql)),
+        columns=list(warehouse.columns(all_of(warehouse, _FRESH))),
     )
 
 

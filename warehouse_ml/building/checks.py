@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import DataError
+from warehouse_ml.tables import all_of, one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -27,7 +26,7 @@ def check_window(warehouse: Warehouse, relation: Relation, node: Node, clock: Cl
     event_time = str(node.config["event_time"])
     _require(warehouse, relation, node.place, [event_time])
     sql = statement(__package__, "check_window.sql", warehouse.engine, fresh=relation, event_time=event_time)
-    row = _one(warehouse, sql, {"window_start": clock.window_start, "window_end": clock.as_of})
+    row = one_row(warehouse, sql, {"window_start": clock.window_start, "window_end": clock.as_of})
     outside = row["n_before"] + row["n_after"]
     if row["n_without_time"]:
         raise DataError(
@@ -54,7 +53,7 @@ def check_requests(warehouse: Warehouse, relation: Relation, place: str) -> None
     columns = _require(warehouse, relation, place, ["request_id", "requested_at"])
     known_at = [name for name in columns if name.lower().endswith(KNOWN_AT_SUFFIX)]
     sql = statement(__package__, "check_requests.sql", warehouse.engine, relation=relation, known_at=known_at)
-    row = _one(warehouse, sql)
+    row = one_row(warehouse, sql)
     for count, column in ((row["n_without_id"], "request_id"), (row["n_without_time"], "requested_at")):
         if count:
             raise DataError(
@@ -63,7 +62,9 @@ def check_requests(warehouse: Warehouse, relation: Relation, place: str) -> None
                 hint=f"every request needs one: where {column} is not null",
             )
     if row["n_request_ids"] != row["n_rows"]:
-        example = _one(warehouse, statement(__package__, "example_duplicate.sql", warehouse.engine, relation=relation))
+        example = one_row(
+            warehouse, statement(__package__, "example_duplicate.sql", warehouse.engine, relation=relation)
+        )
         raise DataError(
             f"request_id is not unique: {row['n_rows'] - row['n_request_ids']:,} rows too many; "
             f'"{example["request_id"]}" occurs {example["n"]} times',
@@ -73,7 +74,7 @@ def check_requests(warehouse: Warehouse, relation: Relation, place: str) -> None
     for index, column in enumerate(known_at):
         if row[f"n_known_later_{index}"]:
             sql = statement(__package__, "example_known_later.sql", warehouse.engine, relation=relation, column=column)
-            example = _one(warehouse, sql)
+            example = one_row(warehouse, sql)
             raise DataError(
                 f"{row[f'n_known_later_{index}']:,} of {row['n_rows']:,} requests use what was known only later: "
                 f'request "{example["request_id"]}" of {example["requested_at"]} has {column} = {example["known_at"]}',
@@ -94,7 +95,7 @@ def check_overlap(warehouse: Warehouse, relation: Relation, fresh: Relation, nod
     sql = statement(
         __package__, "example_overlap.sql", warehouse.engine, relation=relation, fresh=fresh, event_time=event_time
     )
-    row = _one(warehouse, sql, {"window_start": clock.window_start})
+    row = one_row(warehouse, sql, {"window_start": clock.window_start})
     if row["n"]:
         raise DataError(
             f"request_id is not unique: {row['n']:,} requests of this window were there before, such as "
@@ -105,14 +106,8 @@ def check_overlap(warehouse: Warehouse, relation: Relation, fresh: Relation, nod
 
 
 def _require(warehouse: Warehouse, relation: Relation, place: str, wanted: list[str]) -> list[str]:
-    sql = statement(__package__, "select_all.sql", warehouse.engine, relation=relation)
-    columns = list(warehouse.columns(sql))
+    columns = list(warehouse.columns(all_of(warehouse, relation)))
     for name in wanted:
         if name.lower() not in {column.lower() for column in columns}:
             raise DataError(f'no column "{name}"', place=place, has=columns, hint=f"select it as {name}")
     return columns
-
-
-def _one(warehouse: Warehouse, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = warehouse.fetch(sql, parameters).to_pylist()[0]
-    return row

@@ -13,7 +13,7 @@ from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
 from warehouse_ml.scoring import score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.tables import run_file
+from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -111,7 +111,7 @@ def predict(
     done = []
     with warehouse.transaction():
         ensure_log(warehouse, catalog, node.name)
-        columns = warehouse.columns(_all_of(warehouse, Relation(requests.name)))
+        columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
         features = {}
         for number in dict.fromkeys(stretch.version for stretch in stretches):
             version = versions[number]
@@ -217,13 +217,13 @@ def _log(
 
 def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_requests: int) -> str:
     """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
-    pending = _all_of(warehouse, _PENDING)
+    pending = all_of(warehouse, _PENDING)
     if scoring_path(stored.parameters, n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = ["request_id", "requested_at", *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
     warehouse.load(_SCORED, pa.Table.from_batches(list(batches)), temporary=True)
-    return _all_of(warehouse, _SCORED)
+    return all_of(warehouse, _SCORED)
 
 
 def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:
@@ -243,7 +243,7 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
 
 def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -> None:
     log = log_of(model)
-    there = warehouse.columns(_all_of(warehouse, log))
+    there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
     for name, column_type in columns.items():
         if name.lower() not in known:
@@ -257,7 +257,3 @@ def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -
 def _count_pending(warehouse: Warehouse) -> int:
     sql = statement("warehouse_ml.building", "count_rows.sql", warehouse.engine, relation=_PENDING)
     return int(warehouse.fetch(sql)["n_rows"][0].as_py())
-
-
-def _all_of(warehouse: Warehouse, relation: Relation) -> str:
-    return statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=relation)

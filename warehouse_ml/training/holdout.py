@@ -13,6 +13,7 @@ from warehouse_ml.evaluation import measure
 from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion, Version
 from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.tables import all_of
 from warehouse_ml.templates import statement
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -76,7 +77,7 @@ def measure_held_out(
     else:
         rows = pa.Table.from_batches(list(score_arrow(warehouse, parameters, held_out, keep=keep)))
         warehouse.load(_SCORED, rows, temporary=True)
-        scored = statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_SCORED)
+        scored = all_of(warehouse, _SCORED)
     query = statement(
         __package__,
         "held_out.sql",

@@ -9,7 +9,7 @@ from typing import Any
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
-from warehouse_ml.tables import run_file
+from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -69,7 +69,7 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         warehouse.run(sql)
     except SqlError as error:
         raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
-    columns = warehouse.columns(statement("warehouse_ml.building", "select_all.sql", warehouse.engine, relation=_READ))
+    columns = warehouse.columns(all_of(warehouse, _READ))
     split = definition.split
     label = _named(columns, definition.label, "label column", definition)
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
@@ -93,7 +93,7 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
     warehouse.run(
         statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ)
     )
-    row = _one(
+    row = one_row(
         warehouse,
         statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
     )
@@ -132,7 +132,7 @@ def refuse_disguised_labels(
         sql = statement(
             __package__, file, warehouse.engine, relation=TRAINING_ROWS, features=listed, label=definition.label
         )
-        row = _one(warehouse, sql, {"most_hash": int(share * 2**60)})
+        row = one_row(warehouse, sql, {"most_hash": int(share * 2**60)})
         told = [
             _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature, share < 1)
             for index, feature in enumerate(listed)
@@ -211,8 +211,3 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
 
 def _is_number(type_name: str) -> bool:
     return type_name.upper().startswith(_NUMBERS)
-
-
-def _one(warehouse: Warehouse, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = warehouse.fetch(sql, parameters).to_pylist()[0]
-    return row
