@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 
 import click
 
-from warehouse_ml.cli.options import format_option, project_option, target_option
+from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import print_rows
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError, WmlError
@@ -19,17 +20,29 @@ from warehouse_ml.errors import SqlError, WmlError
     "--file", "file", type=click.Path(path_type=Path), help="Read the query from a file; - is standard input."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Print at most so many rows.")
+@as_of_option
 @target_option
 @format_option
 @project_option
 def command(
-    sql: str | None, file: Path | None, limit: int | None, target: str | None, output: str, project: Path
+    sql: str | None,
+    file: Path | None,
+    limit: int | None,
+    as_of: dt.datetime,
+    target: str | None,
+    output: str,
+    project: Path,
 ) -> None:
     """Ask the warehouse in SQL. It is opened read-only: a query changes nothing.
 
     For example: wml query "select slice_value, value from wml.latest_metrics where metric = 'recall'"
+
+    The functions of models may stand wherever a table may: ml.predict(model late_arrival, (select ...)). The clock
+    says whose champion a model's name means.
     """
+    from warehouse_ml.functions import Context, expand
     from warehouse_ml.project import find_project, load_project
+    from warehouse_ml.registry import Registry
     from warehouse_ml.session import open_warehouse
 
     if (sql is None) == (file is None):
@@ -37,11 +50,16 @@ def command(
     text = sql if sql is not None else _read(file)
     _refuse_several(text)
     settings = load_project(find_project(project))
+    place = str(file) if file else "query"
     warehouse = open_warehouse(settings, settings.target(target), read_only=True)
     try:
-        table = warehouse.fetch(text.strip().rstrip(";"))
+        query = expand(text.rstrip().rstrip(";"), Context(warehouse, Registry(settings.artifacts), as_of), place=place)
+        try:
+            table = warehouse.fetch(query.sql)
+        except SqlError as error:
+            raise diagnosed(query.restored(error), warehouse) from None
     except SqlError as error:
-        raise diagnosed(error, warehouse).placed(str(file) if file else "query") from None
+        raise error.placed(place) from None
     finally:
         warehouse.close()
     shown = table.slice(0, limit) if limit else table

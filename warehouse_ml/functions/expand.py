@@ -6,7 +6,7 @@ know passes through, and an error of the warehouse is told at the user's own lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -33,7 +33,7 @@ class Expanded:
     written : str
         As the user wrote it.
     texts : tuple of Spliced
-        The statement, and each relation that was read to answer a call.
+        The statement, and each relation that was read to answer a call; the longest first.
     """
 
     sql: str
@@ -42,7 +42,7 @@ class Expanded:
 
     def restored(self, error: SqlError) -> SqlError:
         """Return an error of the warehouse as one of the statement that was written."""
-        if error.sql is None or error.position is None or not self.texts:
+        if error.sql is None or error.position is None:
             return error
         for text in self.texts:
             start = error.sql.find(text.text)
@@ -62,7 +62,7 @@ class Expanded:
         )
 
 
-def expand(sql: str, context: Context, *, place: str, locate: Callable[[int], str] | None = None) -> Expanded:
+def expand(sql: str, context: Context, *, place: str, first_line: int = 1) -> Expanded:
     """Replace every ``ml.*`` call of a statement.
 
     Parameters
@@ -72,8 +72,8 @@ def expand(sql: str, context: Context, *, place: str, locate: Callable[[int], st
     context : Context
     place : str
         The file, for errors.
-    locate : callable, optional
-        From a position in ``sql`` to its place as errors show it.
+    first_line : int
+        The file's line on which ``sql`` starts.
 
     Raises
     ------
@@ -86,25 +86,30 @@ def expand(sql: str, context: Context, *, place: str, locate: Callable[[int], st
     """
     calls = calls_in(sql, place=place)
     if not calls:
-        return Expanded(sql, sql, ())
-    expansion = _Expansion(sql, context, place, locate)
+        return Expanded(sql, sql, (Spliced.copied(sql),))
+    expansion = _Expansion(sql, context, place, first_line)
     try:
         text = expansion.splice(0, len(sql), calls)
     except SqlError as error:
-        known = Expanded(sql, sql, tuple(expansion.texts) or (Spliced.copied(sql),))
+        known = Expanded(sql, sql, _longest_first([Spliced.copied(sql), *expansion.texts]))
         raise known.restored(diagnosed(error, context.warehouse)) from None
-    return Expanded(text.text, sql, (text, *expansion.texts))
+    return Expanded(text.text, sql, _longest_first([text, *expansion.texts]))
 
 
 class _Expansion:
     """One statement on its way to plain SQL; each call is answered once, however often its text is read."""
 
-    def __init__(self, sql: str, context: Context, place: str, locate: Callable[[int], str] | None) -> None:
+    def __init__(self, sql: str, context: Context, place: str, first_line: int) -> None:
         self._sql = sql
         self._context = context
-        self._locate = locate or (lambda position: _line_and_column(sql, position, place))
+        self._place = place
+        self._first_line = first_line
         self._answered: dict[int, Spliced] = {}
         self.texts: list[Spliced] = []
+
+    def _locate(self, position: int) -> str:
+        line = self._first_line + self._sql.count("\n", 0, position)
+        return f"{self._place}:{line}:{position - self._sql.rfind(chr(10), 0, position)}"
 
     def splice(self, start: int, end: int, calls: list[MlCall]) -> Spliced:
         """Return the text from start to end with those of the calls replaced that stand in it."""
@@ -214,6 +219,10 @@ class _Expansion:
             raise DefinitionError(f"{key} of ml.{name} needs a constant, not {error}", place=place) from None
 
 
+def _longest_first(texts: list[Spliced]) -> tuple[Spliced, ...]:
+    return tuple(sorted(texts, key=lambda text: -len(text.text)))
+
+
 def _calls_below(node: exp.Expr) -> list[MlCall]:
     return list(node.find_all(MlCall))
 
@@ -241,8 +250,3 @@ def _around(answer: str, inputs: list[Spliced], origin: int) -> Spliced:
         parts += [Spliced.generated(answer[at:found], origin), text]
         at = found + len(text.text)
     return Spliced.joined([*parts, Spliced.generated(answer[at:], origin)])
-
-
-def _line_and_column(sql: str, position: int, place: str) -> str:
-    line = sql.count("\n", 0, position) + 1
-    return f"{place}:{line}:{position - sql.rfind(chr(10), 0, position)}"
