@@ -10,6 +10,7 @@ from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
+from warehouse_ml.functions import install_predictions
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
@@ -106,6 +107,7 @@ def train_step(
         on_step=on_step,
     )
     session.registry.show_in(session.warehouse)
+    install_predictions(session.warehouse, session.registry)
     return trained
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import ProjectError, WarehouseError
-from warehouse_ml.functions import Reader
+from warehouse_ml.functions import Reader, install_predictions
 from warehouse_ml.project import SETTINGS_FILE, Project, Target, load_project
 from warehouse_ml.registry import Registry
 from warehouse_ml.tables import ensure_tables
@@ -62,6 +62,7 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
     try:
         ensure_tables(warehouse)
         registry.show_in(warehouse)
+        install_predictions(warehouse, registry)
         yield Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
     finally:
         warehouse.close()

@@ -2,6 +2,7 @@
 
 from warehouse_ml.functions.call import Context
 from warehouse_ml.functions.expand import Expanded, expand
+from warehouse_ml.functions.install import install_predictions
 from warehouse_ml.functions.reader import Reader
 
-__all__ = ["Context", "Expanded", "Reader", "expand"]
+__all__ = ["Context", "Expanded", "Reader", "expand", "install_predictions"]

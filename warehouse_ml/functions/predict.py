@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.functions.call import Call, Context
-from warehouse_ml.functions.scored import carried, score_input
+from warehouse_ml.functions.scored import carried, score_input, threshold_of
 from warehouse_ml.functions.settings import Setting, settings
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE
@@ -17,12 +17,12 @@ __all__ = ["predict", "predicted"]
 
 def predict(call: Call, context: Context) -> str:
     """Return the query of the predictions, the input's columns behind them."""
+    stored = context.stored(call)
     asked = settings(
         call,
-        threshold=Setting("float", 0.5, low=0, high=1),
+        threshold=Setting("float", threshold_of(stored), low=0, high=1),
         keep_original_columns=Setting("bool", default=True),
     )
-    stored = context.stored(call)
     scored, columns = score_input(call, context, stored, call.inputs[0], threshold=asked["threshold"])
     outputs = predicted(stored.parameters)
     added = {projection.alias.casefold() for projection in outputs}

@@ -18,7 +18,7 @@ from warehouse_ml.templates import statement
 if TYPE_CHECKING:
     from warehouse_ml.registry import StoredVersion
 
-__all__ = ["Scored", "carried", "score_input", "with_carried"]
+__all__ = ["Scored", "carried", "score_input", "threshold_of", "with_carried"]
 
 _SCORED = "wml_scored"
 
@@ -59,6 +59,11 @@ def with_carried(parameters: Parameters, columns: Mapping[str, str]) -> exp.Sele
     known = {name.casefold(): name for name in columns}
     read = dict.fromkeys(known[feature.name.casefold()] for feature in parameters.features)
     return nodes.select_from([*own, *nodes.kept(read)], exp.to_table(nodes.INPUT), nodes.INPUT)
+
+
+def threshold_of(stored: StoredVersion) -> float:
+    """Return the threshold that the model's file sets, at which its logged predictions are made; 0.5 by default."""
+    return float(stored.facts.get("threshold", 0.5))
 
 
 def score_input(

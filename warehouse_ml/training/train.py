@@ -182,7 +182,7 @@ def _train(
             environment=environment,
         )
 
-    version = registry.publish(describe, _content(warehouse, definition, rows, result))
+    version = registry.publish(describe, _content(warehouse, definition, rows, result, threshold))
     _write_aliases(registry, version, verdict, as_of)
     seconds = time.perf_counter() - began
     return (
@@ -221,7 +221,9 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
     )
 
 
-def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult) -> VersionContent:
+def _content(
+    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult, threshold: float
+) -> VersionContent:
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     facts = {
         "options": dict(definition.options),
@@ -233,6 +235,7 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
             "n_test": rows.n_test,
         },
         "columns": rows.columns,
+        "threshold": threshold,
         "scoring_path": scoring_path(result.parameters),
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
