@@ -6,7 +6,6 @@ ML's: ``create model``, ``drop model``, ``export model``, and ``ml.name(...)`` w
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
@@ -88,13 +87,7 @@ class _Parser(DuckDBParser):
         return _spanning(super()._parse_cte(), first, self._prev)
 
     def _is_ml_call(self) -> bool:
-        ahead = self._tokens[self._index : self._index + 4]
-        return (
-            len(ahead) == 4
-            and ahead[0].text.upper() == "ML"
-            and ahead[0].token_type != TokenType.STRING
-            and [token.token_type for token in (ahead[1], ahead[3])] == [TokenType.DOT, TokenType.L_PAREN]
-        )
+        return _starts_call(self._tokens[self._index : self._index + 4])
 
     def _parse_ml_call(self) -> MlCall:
         first = self._curr
@@ -226,10 +219,13 @@ def _mentions_call(sql: str) -> bool:
         tokens = WmlDuckDB().tokenize(sql)
     except TokenError:
         return False
-    return any(
-        token.text.lower() == "ml" and following.token_type == TokenType.DOT
-        for token, following in itertools.pairwise(tokens)
-    )
+    return any(_starts_call(tokens[index : index + 4]) for index in range(len(tokens) - 3))
+
+
+def _starts_call(tokens: list[Token]) -> bool:
+    kinds = [token.token_type for token in tokens]
+    is_called = len(kinds) == 4 and (kinds[1], kinds[3]) == (TokenType.DOT, TokenType.L_PAREN)
+    return is_called and kinds[0] != TokenType.STRING and tokens[0].text.lower() == "ml"
 
 
 def _spanning(node: _Node, first: Token, last: Token) -> _Node:

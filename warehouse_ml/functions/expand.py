@@ -157,31 +157,15 @@ class _Expansion:
         inside = self.splice(*span(read), _calls_below(read))
         if read.is_table:
             inside = Spliced.joined([Spliced.generated("select * from ", span(read)[0]), inside])
-        ctes = list(self._ctes_seen_by(node))
         alone = inside
-        if ctes:
-            parts = [Spliced.generated("with ", span(node)[0])]
+        for with_, ctes in _ctes_seen_by(node):
+            parts = [Spliced.generated("with recursive " if with_.args.get("recursive") else "with ", span(node)[0])]
             for cte in ctes:
                 parts += [self.splice(*span(cte), _calls_below(cte)), Spliced.generated(",\n", span(cte)[1])]
             parts[-1] = Spliced.generated("\nselect * from (\n", span(read)[0])
-            alone = Spliced.joined([*parts, inside, Spliced.generated("\n) as wml_read", span(read)[1])])
+            alone = Spliced.joined([*parts, alone, Spliced.generated("\n) as wml_read", span(read)[1])])
         self.texts += [alone, inside]
         return inside, alone
-
-    def _ctes_seen_by(self, node: exp.Expr) -> Iterator[exp.CTE]:
-        """Yield the CTEs that the call may name, those of the outermost query first."""
-        found: list[list[exp.CTE]] = []
-        child, parent = node, node.parent
-        while parent is not None:
-            with_ = parent.args.get("with_")
-            if isinstance(child, exp.With):
-                pass
-            elif isinstance(parent, exp.With):
-                found.append(parent.expressions[: _index_of(parent.expressions, child)])
-            elif with_ is not None:
-                found.append(with_.expressions)
-            child, parent = parent, parent.parent
-        yield from (cte for ctes in reversed(found) for cte in ctes)
 
     def _settings(self, node: MlCall, signature: Signature, name: str, place: str) -> dict[str, object]:
         given: dict[str, exp.Expr] = {}
@@ -221,6 +205,19 @@ class _Expansion:
 
 def _longest_first(texts: list[Spliced]) -> tuple[Spliced, ...]:
     return tuple(sorted(texts, key=lambda text: -len(text.text)))
+
+
+def _ctes_seen_by(node: exp.Expr) -> Iterator[tuple[exp.With, list[exp.CTE]]]:
+    """Yield the CTEs that a call may name, query by query from the innermost out."""
+    child, parent = node, node.parent
+    while parent is not None:
+        with_ = parent if isinstance(parent, exp.With) else parent.args.get("with_")
+        if with_ is not None and not isinstance(child, exp.With):
+            ctes = with_.expressions
+            seen = ctes[: _index_of(ctes, child)] if with_ is parent else ctes
+            if seen:
+                yield with_, seen
+        child, parent = parent, parent.parent
 
 
 def _calls_below(node: exp.Expr) -> list[MlCall]:
