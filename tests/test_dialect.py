@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlglot import exp
 
-from warehouse_ml.dialect import ExportModel, MlCall, MlModel, calls_in, parse, span
+from warehouse_ml.dialect import DropModel, ExportModel, MlCall, MlModel, calls_in, parse, span
 from warehouse_ml.errors import TemplateError
 
 CALLS = """\
@@ -65,7 +65,7 @@ def test_other_sql_has_no_calls(sql: str) -> None:
 
 def test_statements() -> None:
     drop = parse("drop model if exists m", place="q")
-    assert isinstance(drop, exp.Drop)
+    assert isinstance(drop, DropModel)
     assert isinstance(drop.this, MlModel)
     assert drop.args["exists"]
     export = parse("export model m@2 options (uri = 'out')", place="q")

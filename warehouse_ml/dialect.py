@@ -18,7 +18,7 @@ from warehouse_ml.errors import TemplateError, WmlError
 
 _Node = TypeVar("_Node", bound=Any)
 
-__all__ = ["ExportModel", "MlCall", "MlInput", "MlModel", "WmlDuckDB", "calls_in", "parse", "span"]
+__all__ = ["DropModel", "ExportModel", "MlCall", "MlInput", "MlModel", "WmlDuckDB", "calls_in", "parse", "span"]
 
 
 class MlModel(exp.Expression):
@@ -52,6 +52,12 @@ class MlCall(exp.Expression):
     """
 
     arg_types: ClassVar = {"this": True, "models": False, "inputs": False, "settings": False, "named": False}
+
+
+class DropModel(exp.Expression):
+    """``drop model [if exists] name``."""
+
+    arg_types: ClassVar = {"this": True, "exists": False}
 
 
 class ExportModel(exp.Expression):
@@ -142,16 +148,16 @@ class _Parser(DuckDBParser):
             self._advance()
         return _spanning(MlModel(this=name, version=version), first, self._prev)
 
-    def _parse_drop_model(self) -> exp.Drop:
+    def _parse_drop_model(self) -> DropModel:
         self._advance(2)
-        exists = self._parse_exists()
-        return self.expression(exp.Drop(this=self._parse_model_name(), kind="MODEL", exists=exists))
+        exists = bool(self._parse_exists())
+        return DropModel(this=self._parse_model_name(), exists=exists)
 
     def _parse_export_model(self) -> ExportModel:
         self._advance(2)
         name = self._parse_model_name()
         options = self._parse_wrapped_properties() if self._match_text_seq("OPTIONS") else []
-        return self.expression(ExportModel(this=name, options=options))
+        return ExportModel(this=name, options=options)
 
 
 class WmlDuckDB(DuckDB):

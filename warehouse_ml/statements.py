@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlglot import exp
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
-from warehouse_ml.dialect import ExportModel, MlModel, WmlDuckDB, parse
+from warehouse_ml.dialect import DropModel, ExportModel, MlModel, WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundError, did_you_mean
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import CHAMPION, Alias, Version
@@ -69,7 +68,7 @@ def run_statement(
     """
     tree = parse(text, place=place)
     match tree:
-        case exp.Drop(this=MlModel()):
+        case DropModel():
             return _drop(session, tree, as_of, place)
         case ExportModel():
             return _export(session, tree, as_of, place)
@@ -77,7 +76,7 @@ def run_statement(
             raise DefinitionError("this is not a statement about a model", place=place)
 
 
-def _drop(session: Session, tree: exp.Drop, as_of: dt.datetime, place: str) -> Done:
+def _drop(session: Session, tree: DropModel, as_of: dt.datetime, place: str) -> Done:
     """Take every alias away: nothing serves any more, and what was decided can still be explained."""
     named = tree.this
     if named.version:
