@@ -4,7 +4,18 @@ Nothing is dropped in silence: an option that cannot be honoured is refused unle
 scikit-learn is not imported, because options are checked whenever a project is read.
 """
 
+from warehouse_ml.options.estimators import ESTIMATORS, EstimatorSpec, is_classification
 from warehouse_ml.options.resolve import resolve_options
-from warehouse_ml.options.tables import CLASSIFIERS, MODEL_TYPES, OPTIONS, Option
+from warehouse_ml.options.tables import CLASSIFIERS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
 
-__all__ = ["CLASSIFIERS", "MODEL_TYPES", "OPTIONS", "Option", "resolve_options"]
+__all__ = [
+    "CLASSIFIERS",
+    "ESTIMATORS",
+    "MODEL_TYPES",
+    "OPTIONS",
+    "UNLABELLED",
+    "EstimatorSpec",
+    "Option",
+    "is_classification",
+    "resolve_options",
+]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
+from warehouse_ml.options.estimators import ESTIMATORS, estimator_named
 from warehouse_ml.options.tables import MODEL_TYPES, OPTIONS, Option, OptionType
 
 __all__ = ["resolve_options"]
@@ -17,6 +20,7 @@ _TYPE_NAMES: dict[OptionType, str] = {
     "string": "a string",
     "strings": "a list of strings",
     "weights": "a list of (label, weight) pairs",
+    "pairs": "a struct of named values, a list of (name, value) pairs, or a JSON object",
 }
 
 
@@ -45,7 +49,7 @@ def resolve_options(
     -------
     dict of str to object
         Every option of the model type: numbers of type float as float, choices in upper case, lists as tuples,
-        CLASS_WEIGHTS as a tuple of (text, float).
+        CLASS_WEIGHTS as a tuple of (text, float), PARAMS as a tuple of (name, value), ESTIMATOR as its full name.
 
     Raises
     ------
@@ -70,6 +74,8 @@ def resolve_options(
         if name != "MODEL_TYPE":
             resolved[name] = _checked(name, value, specs[name], _at(place, lines.get(name)))
     _check_together(resolved, place)
+    if resolved.get("ESTIMATOR"):
+        resolved["ESTIMATOR"] = estimator_named(str(resolved["ESTIMATOR"]))
     return resolved
 
 
@@ -130,6 +136,8 @@ def _converted(value: object, kind: OptionType) -> object | None:
         case "weights":
             pairs = list(_pairs(value))
             return tuple(pairs) if pairs else None
+        case "pairs":
+            return _named_values(value)
 
 
 def _pairs(value: object) -> Iterator[tuple[str, float]]:
@@ -152,6 +160,27 @@ def _pairs(value: object) -> Iterator[tuple[str, float]]:
     yield from pairs
 
 
+def _named_values(value: object) -> tuple[tuple[str, object], ...] | None:
+    """Return (name, value) from a mapping, pairs or JSON, or None if it is none of them."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+    if isinstance(value, Mapping):
+        return tuple((str(name), item) for name, item in value.items())
+    items = [tuple(item) if isinstance(item, (list, tuple)) else () for item in value] if _is_list(value) else [()]
+    if any(len(item) != 2 or not isinstance(item[0], str) for item in items):
+        return None
+    return tuple((item[0], item[1]) for item in items)
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, (list, tuple))
+
+
 def _in_range(value: float, spec: Option) -> bool:
     return (spec.low is None or value >= spec.low) and (spec.high is None or value <= spec.high)
 
@@ -170,12 +199,83 @@ def _check_together(options: Mapping[str, object], place: str | None) -> None:
         raise DefinitionError(f"class_weights names a label twice: {', '.join(labels)}", place=place)
     if options.get("OPTIMIZE_STRATEGY") == "NORMAL_EQUATION" and options["L1_REG"]:
         raise DefinitionError("optimize_strategy = 'normal_equation' cannot be combined with l1_reg", place=place)
-    held_out = float(options["DATA_SPLIT_EVAL_FRACTION"]) + float(options["DATA_SPLIT_TEST_FRACTION"])  # type: ignore[arg-type]
+    _check_p_values(options, place)
+    _check_unlabelled(options, place)
+    if options["MODEL_TYPE"] == "SKLEARN":
+        _check_estimator(options, place)
+    evaluation, test = options.get("DATA_SPLIT_EVAL_FRACTION", 0.0), options.get("DATA_SPLIT_TEST_FRACTION", 0.0)
+    held_out = float(evaluation) + float(test)  # type: ignore[arg-type]
     if held_out >= 1:
         raise DefinitionError(
             f"data_split_eval_fraction + data_split_test_fraction = {held_out:g} leaves no rows to train on",
             place=place,
         )
+
+
+def _check_p_values(options: Mapping[str, object], place: str | None) -> None:
+    if not options.get("CALCULATE_P_VALUES"):
+        return
+    if options["L1_REG"] or options["L2_REG"]:
+        raise DefinitionError(
+            "calculate_p_values needs a fit without a penalty: the standard errors of shrunken weights mean little",
+            place=place,
+            hint="leave l1_reg and l2_reg out",
+        )
+    if options["CATEGORY_ENCODING_METHOD"] != "DUMMY_ENCODING":
+        raise DefinitionError(
+            "calculate_p_values needs category_encoding_method = 'dummy_encoding': with a column for every category "
+            "the weights are not determined",
+            place=place,
+            hint="add category_encoding_method = 'dummy_encoding'",
+        )
+
+
+def _check_unlabelled(options: Mapping[str, object], place: str | None) -> None:
+    if options["MODEL_TYPE"] == "KMEANS":
+        is_custom, column = options["KMEANS_INIT_METHOD"] == "CUSTOM", options["KMEANS_INIT_COL"]
+        if is_custom and not column:
+            raise DefinitionError(
+                "kmeans_init_method = 'custom' needs kmeans_init_col",
+                place=place,
+                hint="name a boolean: true in the rows to start from",
+            )
+        if column and not is_custom:
+            raise DefinitionError(
+                "kmeans_init_col has a meaning with kmeans_init_method = 'custom' only", place=place, hint="add it"
+            )
+    if options["MODEL_TYPE"] == "PCA":
+        count, ratio = options["NUM_PRINCIPAL_COMPONENTS"], options["PCA_EXPLAINED_VARIANCE_RATIO"]
+        if (count is None) == (ratio is None):
+            raise DefinitionError(
+                "exactly one of num_principal_components and pca_explained_variance_ratio is needed, "
+                + ("none is given" if count is None else "both are given"),
+                place=place,
+            )
+        if ratio is not None and options["PCA_SOLVER"] == "RANDOMIZED":
+            raise DefinitionError(
+                "pca_solver = 'randomized' cannot tell how many components explain a share of the variance",
+                place=place,
+                hint="give num_principal_components, or leave pca_solver out",
+            )
+
+
+def _check_estimator(options: Mapping[str, object], place: str | None) -> None:
+    written = options["ESTIMATOR"]
+    if not written:
+        raise DefinitionError(
+            "model_type = 'sklearn' needs estimator", place=place, hint="estimator = 'sklearn.linear_model.Ridge'"
+        )
+    if estimator_named(str(written)) is None:
+        short = {name.rpartition(".")[2]: name for name in ESTIMATORS}
+        raise DefinitionError(
+            f'no estimator "{written}" among those whose parameters can be kept as data',
+            place=place,
+            has=list(short),
+            hint=did_you_mean(str(written), list(ESTIMATORS)) or did_you_mean(str(written), list(short)),
+        )
+    names = [name for name, _ in options["PARAMS"] or ()]  # type: ignore[attr-defined]
+    if len(set(names)) < len(names):
+        raise DefinitionError(f"params names a parameter twice: {', '.join(names)}", place=place)
 
 
 def _at(place: str | None, line: int | None) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CLASSIFIERS", "MODEL_TYPES", "OPTIONS", "Option", "OptionType"]
+__all__ = ["CLASSIFIERS", "MODEL_TYPES", "OPTIONS", "UNLABELLED", "Option", "OptionType"]
 
-OptionType = Literal["bool", "int", "float", "string", "strings", "weights"]
+OptionType = Literal["bool", "int", "float", "string", "strings", "weights", "pairs"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Option:
     Parameters
     ----------
     type : str
-        ``bool``, ``int``, ``float``, ``string``, ``strings`` or ``weights``.
+        ``bool``, ``int``, ``float``, ``string``, ``strings``, ``weights`` or ``pairs`` (names with any values).
     default : object
         What holds when the option is not written; None where it then has no effect.
     low, high : float, optional
@@ -51,9 +51,7 @@ _GENERAL = {
     "DATA_SPLIT_TEST_FRACTION": Option("float", 0.0, low=0, high=1),
     "DATA_SPLIT_COL": Option("string"),
     "INSTANCE_WEIGHT_COL": Option("string", why="BigQuery ML has it for trees only; here every model type"),
-    "ENABLE_GLOBAL_EXPLAIN": Option(
-        "bool", default=False, only=(False,), why="no explanations are computed at training"
-    ),
+    "ENABLE_GLOBAL_EXPLAIN": Option("bool", default=False, why="changes nothing: explanations can always be asked for"),
     "NUM_TRIALS": Option("int", only=(None,), why=_TUNING),
     "MAX_PARALLEL_TRIALS": Option("int", default=1, only=(1,), why=_TUNING),
     "HPARAM_TUNING_ALGORITHM": Option("string", "VIZIER_DEFAULT", only=("VIZIER_DEFAULT",), why=_TUNING),
@@ -91,10 +89,15 @@ _GLM = {
     "LEARN_RATE": Option("float", only=(None,), why=_GRADIENT_DESCENT),
     "LS_INIT_LEARN_RATE": Option("float", only=(None,), why=_GRADIENT_DESCENT),
     "WARM_START": Option("bool", default=False, only=(False,), why="training always starts from nothing"),
-    "CALCULATE_P_VALUES": Option("bool", default=False, only=(False,), why="p-values are not computed"),
+    "CALCULATE_P_VALUES": Option(
+        "bool",
+        default=False,
+        why="needs dummy_encoding, no penalty and at most two classes; a weight counts as so many rows",
+    ),
 }
 
 _TREE_SHAPE = "the tree grower has no such step"
+_DART = "it belongs to booster_type = 'dart', which is not here"
 _TREES = {
     "L1_REG": Option("float", 0.0, low=0, only=(0.0,), why="leaf values are shrunk by L2_REG only"),
     "MIN_SPLIT_LOSS": Option("float", 0.0, low=0, only=(0.0,), why=_TREE_SHAPE),
@@ -125,6 +128,8 @@ _BOOSTED = {
     "EARLY_STOP": Option("bool", default=True),
     "MIN_REL_PROGRESS": Option("float", 0.01, low=0, high=1),
     "BOOSTER_TYPE": Option("string", "GBTREE", choices=("GBTREE", "DART"), only=("GBTREE",), why=_TREE_SHAPE),
+    "DART_NORMALIZE_TYPE": Option("string", "TREE", choices=("TREE", "FOREST"), only=("TREE",), why=_DART),
+    "DROPOUT": Option("float", 0.0, low=0, high=1, only=(0.0,), why=_DART),
     "TREE_METHOD": Option(
         "string",
         "AUTO",
@@ -153,6 +158,56 @@ _FOREST = {
     ),
 }
 
+# Neither knows a label, a split, weights, or what to tune by.
+_NOT_TUNED = "tuning compares models on rows held out, and no row is; train once per value instead"
+_ALONE = {
+    "MODEL_TYPE": _GENERAL["MODEL_TYPE"],
+    "MODEL_REGISTRY": _GENERAL["MODEL_REGISTRY"],
+    "VERTEX_AI_MODEL_ID": _GENERAL["VERTEX_AI_MODEL_ID"],
+    "VERTEX_AI_MODEL_VERSION_ALIASES": _GENERAL["VERTEX_AI_MODEL_VERSION_ALIASES"],
+    "KMS_KEY_NAME": _GENERAL["KMS_KEY_NAME"],
+}
+
+_KMEANS = {
+    **_ALONE,
+    "NUM_CLUSTERS": Option(
+        "int", low=1, high=1_000, why="if not given, the decimal logarithm of the number of rows, rounded, at least 2"
+    ),
+    "KMEANS_INIT_METHOD": Option("string", "RANDOM", choices=("RANDOM", "KMEANS++", "CUSTOM")),
+    "KMEANS_INIT_COL": Option("string", why="with 'custom': a boolean, true in the rows to start from; not a feature"),
+    "DISTANCE_TYPE": Option("string", "EUCLIDEAN", choices=("EUCLIDEAN", "COSINE")),
+    "STANDARDIZE_FEATURES": Option("bool", default=True),
+    "MAX_ITERATIONS": Option("int", default=20, low=1, high=10_000),
+    "EARLY_STOP": Option("bool", default=True),
+    "MIN_REL_PROGRESS": Option("float", 0.01, low=0, high=1),
+    "WARM_START": Option("bool", default=False, only=(False,), why="training always starts from nothing"),
+    "NUM_TRIALS": Option("int", only=(None,), why=_NOT_TUNED),
+    "MAX_PARALLEL_TRIALS": Option("int", default=1, only=(1,), why=_NOT_TUNED),
+    "HPARAM_TUNING_ALGORITHM": Option("string", "VIZIER_DEFAULT", only=("VIZIER_DEFAULT",), why=_NOT_TUNED),
+    "HPARAM_TUNING_OBJECTIVES": Option("strings", only=(None,), why=_NOT_TUNED),
+}
+
+_PCA = {
+    **_ALONE,
+    "NUM_PRINCIPAL_COMPONENTS": Option("int", low=1, high=10_000, why="this or pca_explained_variance_ratio"),
+    "PCA_EXPLAINED_VARIANCE_RATIO": Option(
+        "float", low=1e-9, high=1, why="as many components as explain at least this share; or num_principal_components"
+    ),
+    "SCALE_FEATURES": Option("bool", default=True, why="numbers are centred in any case"),
+    "PCA_SOLVER": Option(
+        "string",
+        "AUTO",
+        choices=("FULL", "RANDOMIZED", "AUTO"),
+        why="'randomized' needs num_principal_components",
+    ),
+}
+
+_SKLEARN = {
+    **_GENERAL,
+    "ESTIMATOR": Option("string", why="a class of scikit-learn, such as 'sklearn.linear_model.Ridge'"),
+    "PARAMS": Option("pairs", why="its parameters: struct(1.0 as alpha), a list of (name, value), or JSON"),
+}
+
 _STRATEGIES = ("AUTO_STRATEGY", "BATCH_GRADIENT_DESCENT", "NORMAL_EQUATION")
 
 OPTIONS: dict[str, dict[str, Option]] = {
@@ -179,8 +234,15 @@ OPTIONS: dict[str, dict[str, Option]] = {
     "BOOSTED_TREE_REGRESSOR": {**_GENERAL, **_BOOSTED},
     "RANDOM_FOREST_CLASSIFIER": {**_GENERAL, **_CLASSES, **_FOREST},
     "RANDOM_FOREST_REGRESSOR": {**_GENERAL, **_FOREST},
+    "KMEANS": _KMEANS,
+    "PCA": _PCA,
+    "SKLEARN": _SKLEARN,
 }
 """The options of each model type, by upper-case name."""
 
 MODEL_TYPES = tuple(OPTIONS)
+UNLABELLED = tuple(name for name in MODEL_TYPES if "INPUT_LABEL_COLS" not in OPTIONS[name])
+"""The model types that learn without a label: all rows are trained on, none are held out."""
+
 CLASSIFIERS = tuple(name for name in MODEL_TYPES if "AUTO_CLASS_WEIGHTS" in OPTIONS[name])
+"""The model types whose every run tells classes apart; a SKLEARN may."""
