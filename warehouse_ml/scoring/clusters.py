@@ -22,12 +22,12 @@ from sqlglot import exp
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import encoded_name
 from warehouse_ml.scoring.linear import by_category, inputs_select
-from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.parameters import Distance, Parameters
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["distances", "nearest", "raw_select"]
+__all__ = ["davies_bouldin_index", "distances", "nearest", "raw_select"]
 
 _LENGTH = "wml_length"
 
@@ -109,6 +109,49 @@ def nearest(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # NaN is larger than everything in the warehouse.
     index = np.where(np.isnan(found), np.inf, found).argmin(axis=1)
     return index, found[np.arange(len(found)), index]
+
+
+def davies_bouldin_index(parameters: Parameters, mean_distances: Sequence[float | None]) -> float | None:
+    """Return how much clusters overlap: the mean, over clusters, of the worst ratio of two spreads to their distance.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Of a clustering.
+    mean_distances : sequence of float or None
+        By cluster, the mean distance of the rows nearest to its centroid; None for a cluster without rows, which is
+        left out.
+
+    Returns
+    -------
+    float or None
+        At least 0, the smaller the better; None with fewer than two clusters that have rows. Two centroids at one
+        place are not compared.
+
+    References
+    ----------
+    Davies and Bouldin, "A Cluster Separation Measure", IEEE TPAMI 1(2), 1979.
+    """
+    clusters = parameters.only_clusters()
+    flat = [[value for slots in centroid for value in slots] for centroid in clusters.centroids]
+    known = [(spread, flat[cluster]) for cluster, spread in enumerate(mean_distances) if spread is not None]
+    if len(known) < 2:
+        return None
+    worst = []
+    for spread, centroid in known:
+        ratios = [0.0]
+        for other_spread, other in known:
+            apart = _apart(centroid, other, clusters.distance)
+            if centroid is not other and apart > 0:
+                ratios.append((spread + other_spread) / apart)
+        worst.append(max(ratios))
+    return math.fsum(worst) / len(worst)
+
+
+def _apart(one: Sequence[float], other: Sequence[float], distance: Distance) -> float:
+    if distance == "euclidean":
+        return math.dist(one, other)
+    return max(0.0, 1.0 - math.fsum(a * b for a, b in zip(one, other, strict=True)))
 
 
 def _by_code(of: _Sum, slots: Sequence[float]) -> list[float]:
