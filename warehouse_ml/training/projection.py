@@ -63,10 +63,16 @@ def fit_components(shape: Parameters, options: Mapping[str, Any], encoded: np.nd
             place=place,
             hint=f"num_principal_components is at most {min(n_rows, n_columns):,} (a category is a column of its own)",
         )
-    solver = "covariance_eigh" if sparse.issparse(rows) else options["PCA_SOLVER"].lower()
+    is_scaled, solver = options["SCALE_FEATURES"], options["PCA_SOLVER"].lower()
+    if solver == "auto" and not is_scaled:
+        # Between columns of different units, a covariance loses the small components.
+        solver = "full"
+    if sparse.issparse(rows):
+        solver = "covariance_eigh"
     estimator = PCA(n_components=n_components, svd_solver=solver, random_state=SEED)
     estimator.fit(rows)
-    n_varying = int((estimator.explained_variance_ > _NOTHING * estimator.explained_variance_[0]).sum())
+    nothing = (_NOTHING if is_scaled else _NOTHING**2) * estimator.explained_variance_[0]
+    n_varying = int((estimator.explained_variance_ > nothing).sum())
     if options["NUM_PRINCIPAL_COMPONENTS"] is None and n_varying < estimator.n_components_:
         # Nothing varies along the others.
         estimator = PCA(n_components=n_varying, svd_solver=solver, random_state=SEED).fit(rows)
