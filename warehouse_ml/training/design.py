@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.scoring.parameters import Parameters
@@ -50,6 +51,11 @@ class Design:
                 slots.insert(feature.reference - 1, 0.0)
             weights.append(tuple(slots))
         return tuple(weights)
+
+    def owners(self) -> list[int]:
+        """Return the feature that each column belongs to."""
+        widths = (end - start for start, end in itertools.pairwise(self._starts))
+        return [index for index, width in enumerate(widths) for _ in range(width)]
 
     def _entries(self, index: int, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         import numpy as np
