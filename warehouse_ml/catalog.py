@@ -6,13 +6,14 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from warehouse_ml import templates
-from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
+from warehouse_ml.errors import GraphError, ProjectError, SqlError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
+from warehouse_ml.places import SourceText, trace
 from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
 from warehouse_ml.warehouses.base import wml_table
 
@@ -153,6 +154,32 @@ class Catalog:
     def render(self, node: Node, clock: Clock) -> str:
         """Return a file's SQL at a clock."""
         return self._render(node.file, clock, _Reading())
+
+    def source_text(self, node: Node, clock: Clock) -> SourceText:
+        """Return a file's SQL at a clock, with its places in the file."""
+        text = self.render(node, clock)
+        source, engine = node.file.source, self.target.engine
+
+        def render(marked: str) -> str:
+            return self._render(replace(node.file, source=marked), clock, _Reading())
+
+        return SourceText(text, node.place, lambda: trace(source, text, templates.user_environment(engine), render))
+
+    def place(self, node: Node, clock: Clock, error: SqlError, position: int | None = None) -> SqlError:
+        """Return an error of the warehouse at its line and column of the node's file.
+
+        Parameters
+        ----------
+        node : Node
+        clock : Clock
+            What the file was rendered at.
+        error : SqlError
+        position : int, optional
+            The offset in the rendered text that is at fault. By default it is looked up in the statement that was
+            sent, which holds the rendered text as it is.
+        """
+        text = self.source_text(node, clock)
+        return text.placed(error, text.position_of(error) if position is None else position)
 
     def definition_hash(self, node: Node) -> str:
         """Return a hash of what the node and everything above it say; no clock and no data in it."""

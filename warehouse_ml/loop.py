@@ -183,7 +183,8 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
         try:
             rows = session.warehouse.fetch(_query(session, node, as_of))
         except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
+            told = diagnosed(error, session.warehouse)
+            raise session.catalog.place(node, Clock(as_of), told) from None
         results.append(TestResult(node.name, node.place, rows.num_rows))
     return results
 
@@ -235,7 +236,8 @@ def _evaluate(
                 drift=_drift_inputs(session, spec.model, since) if spec.model else [],
             )
         except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
+            told = diagnosed(error, session.warehouse)
+            raise session.catalog.place(node, Clock(as_of), told) from None
     return done
 
 

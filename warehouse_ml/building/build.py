@@ -219,8 +219,7 @@ def _run_query(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock,
     try:
         warehouse.run(sql)
     except SqlError as error:
-        # The file's first line is the statement's second.
-        raise error.placed(node.place, first_line=0) from None
+        raise catalog.place(node, clock, error) from None
 
 
 def _count(warehouse: Warehouse, relation: Relation) -> int:

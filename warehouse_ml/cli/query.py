@@ -11,6 +11,7 @@ from warehouse_ml.cli.options import format_option, project_option, target_optio
 from warehouse_ml.cli.output import print_rows
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError, WmlError
+from warehouse_ml.places import SourceText
 
 
 @click.command("query", short_help="Ask the warehouse in SQL.")
@@ -41,7 +42,8 @@ def command(
     try:
         table = warehouse.fetch(text.strip().rstrip(";"))
     except SqlError as error:
-        raise diagnosed(error, warehouse).placed(str(file) if file else "query") from None
+        asked = SourceText(text, str(file) if file else "query")
+        raise asked.placed(diagnosed(error, warehouse), asked.position_of(error)) from None
     finally:
         warehouse.close()
     shown = table.slice(0, limit) if limit else table

@@ -64,7 +64,7 @@ def fire(warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime) -> list[Fir
         try:
             rows = warehouse.fetch(catalog.render(node, Clock(as_of)).rstrip().rstrip(";")).to_pylist()
         except SqlError as error:
-            raise diagnosed(error, warehouse).placed(node.place) from None
+            raise catalog.place(node, Clock(as_of), diagnosed(error, warehouse)) from None
         with warehouse.transaction():
             run_file(
                 warehouse,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
@@ -68,7 +69,9 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
     try:
         warehouse.run(sql)
     except SqlError as error:
-        raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
+        source = definition.source
+        position = source.position_of(error, definition.query, definition.query_start)
+        raise source.placed(diagnosed(error, warehouse), position) from None
     columns = warehouse.columns(all_of(warehouse, _READ))
     split = definition.split
     label = _named(columns, definition.label, "label column", definition)
@@ -170,7 +173,7 @@ def _is_number_again(row: dict[str, Any], index: int) -> str | None:
 
 
 def _check_counts(row: dict[str, Any], definition: ModelDefinition, label: str) -> None:
-    place = f"{definition.place}:{definition.query_line}"
+    place = partial(definition.source.at, definition.query_start)
     if not row["n_rows"]:
         raise DataError(
             "the training query returns no rows",
@@ -203,7 +206,7 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
             return column
     raise DefinitionError(
         f'the {what} "{name}" is not selected',
-        place=f"{definition.place}:{definition.query_line}",
+        place=definition.query_place,
         has=list(columns),
         hint=did_you_mean(name, list(columns)),
     )

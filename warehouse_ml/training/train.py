@@ -72,7 +72,8 @@ class Trained:
 
 def define(catalog: Catalog, node: Node, as_of: dt.datetime) -> ModelDefinition:
     """Return a model's definition, rendered at a clock."""
-    return read_definition(catalog.render(node, Clock(as_of)), name=node.name, place=node.place)
+    source = catalog.source_text(node, Clock(as_of))
+    return read_definition(source.text, name=node.name, place=node.place, source=source)
 
 
 def train(
@@ -299,7 +300,7 @@ def _refuse_reserved(definition: ModelDefinition, features: list[str]) -> None:
         if name.lower() in LOG_COLUMNS:
             raise DefinitionError(
                 f'a feature cannot be called "{name}": the request log has a column of that name',
-                place=f"{definition.place}:{definition.query_line}",
+                place=definition.query_place,
                 has=list(LOG_COLUMNS),
                 hint=f"give it another name, such as {name}_value",
             )
