@@ -29,7 +29,7 @@ _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
-    "model": {"requests", "threshold", "description", "tags"},
+    "model": {"requests", "threshold", "allow", "description", "tags"},
     "rule": {"on", "model", "description", "tags"},
     "test": {"description", "tags"},
 }
@@ -216,7 +216,9 @@ class Catalog:
         _check_config(kind, file, reading.config)
         if kind == "model":
             reading.needs.add(self._relation_id(str(reading.config.get("requests", f"{file.name}_requests")), file))
-        text_hash = _hash([still, json.dumps(reading.config, sort_keys=True, default=str)])
+        # What is only said about a model makes no other model of it.
+        told = {key: value for key, value in reading.config.items() if key != "allow"}
+        text_hash = _hash([still, json.dumps(told, sort_keys=True, default=str)])
         return Node(
             id=NodeId(kind, file.name),
             file=file,

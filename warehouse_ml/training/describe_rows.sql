@@ -8,5 +8,8 @@ select
     {{ count_where("wml_split = 'test'") }} as n_test,
     {{ count_where("wml_split not in ('train', 'eval', 'test')") }} as n_unknown,
     {{ count_where(label | ident ~ ' is null') }} as n_without_label,
+{% if split_column %}
+    {{ count_where(split_column | ident ~ " is null and wml_split <> 'train'") }} as n_held_out_by_null,
+{% endif %}
     {{ as_string('sum(wml_row_hash)') }} as data_hash
 from {{ relation | ident }}

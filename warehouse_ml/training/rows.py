@@ -43,6 +43,8 @@ class RowSummary:
     n_rows, n_train, n_eval, n_test : int
     data_hash : str
         Of the rows, whatever their order.
+    n_held_out_by_null : int
+        Rows held out of training that have no value in DATA_SPLIT_COL.
     """
 
     columns: dict[str, str]
@@ -51,6 +53,7 @@ class RowSummary:
     n_eval: int
     n_test: int
     data_hash: str
+    n_held_out_by_null: int = 0
 
 
 def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> RowSummary:
@@ -98,7 +101,14 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
     )
     row = one_row(
         warehouse,
-        statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
+        statement(
+            __package__,
+            "describe_rows.sql",
+            warehouse.engine,
+            relation=TRAINING_ROWS,
+            label=label,
+            split_column=split_column,
+        ),
     )
     _check_counts(row, definition, label)
     return RowSummary(
@@ -108,6 +118,7 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         n_eval=row["n_eval"],
         n_test=row["n_test"],
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
+        n_held_out_by_null=row.get("n_held_out_by_null", 0),
     )
 
 
