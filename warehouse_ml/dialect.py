@@ -6,6 +6,7 @@ ML's: ``create model``, ``drop model``, ``export model``, and ``ml.name(...)`` w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
@@ -15,10 +16,24 @@ from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.errors import TemplateError, WmlError
+from warehouse_ml.places import SourceText
 
 _Node = TypeVar("_Node", bound=Any)
 
-__all__ = ["DropModel", "ExportModel", "MlCall", "MlInput", "MlModel", "WmlDuckDB", "calls_in", "parse", "span"]
+__all__ = [
+    "DropModel",
+    "ExportModel",
+    "MlCall",
+    "MlInput",
+    "MlModel",
+    "WmlDuckDB",
+    "calls_in",
+    "parse",
+    "span",
+    "start_of",
+]
+
+_OPENS = {"'": "this string", '"': "this name", "/": "this comment"}
 
 
 class MlModel(exp.Expression):
@@ -80,6 +95,12 @@ class _Parser(DuckDBParser):
         if self._curr.token_type == TokenType.DROP and self._next.token_type == TokenType.MODEL:
             return self._parse_drop_model()
         return super()._parse_statement()
+
+    def _parse_as_command(self, start: Token) -> exp.Command:
+        # A CREATE with a mistake in it would be passed on as it is, with a warning, and its place be lost.
+        if start.token_type == TokenType.CREATE:
+            self.raise_error("Invalid expression / Unexpected token")
+        return super()._parse_as_command(start)
 
     def _parse_table_parts(
         self, schema: bool = False, is_db_reference: bool = False, wildcard: bool = False, fast: bool = False
@@ -177,8 +198,13 @@ def span(node: exp.Expr) -> tuple[int, int]:
     return start, end
 
 
-def calls_in(sql: str, *, place: str) -> list[MlCall]:
+def calls_in(sql: str, *, place: str, at: Callable[[int | None], str] | None = None) -> list[MlCall]:
     """Return the ``ml.*`` calls of a statement that stand where a table may, nested ones too.
+
+    Parameters
+    ----------
+    sql, place, at
+        As for ``parse``.
 
     Raises
     ------
@@ -187,10 +213,10 @@ def calls_in(sql: str, *, place: str) -> list[MlCall]:
     """
     if "ml" not in sql.lower() or not _mentions_call(sql):
         return []
-    return list(parse(sql, place=place).find_all(MlCall))
+    return list(parse(sql, place=place, at=at).find_all(MlCall))
 
 
-def parse(sql: str, *, place: str, first_line: int = 1) -> exp.Expr:
+def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None) -> exp.Expr:
     """Parse one statement of rendered SQL.
 
     Parameters
@@ -199,21 +225,24 @@ def parse(sql: str, *, place: str, first_line: int = 1) -> exp.Expr:
         The rendered statement; comments before it are fine.
     place : str
         The file, for errors.
-    first_line : int
-        The file's line on which ``sql`` starts.
+    at : callable, optional
+        Returns the place in the file of an offset of ``sql``; by default ``sql`` is the file.
 
     Raises
     ------
     TemplateError
         On a syntax error, with line and column, or if there is not exactly one statement.
     """
+    at = at or SourceText(sql, place).at
     try:
         trees = [tree for tree in WmlDuckDB().parse(sql) if tree is not None]
     except (ParseError, TokenError) as error:
-        raise _syntax_error(error, place, first_line) from None
+        raise _syntax_error(sql, error, at) from None
     if len(trees) != 1:
         raise TemplateError(
-            f"one statement expected, found {len(trees)}", place=place, hint="put each statement into a file of its own"
+            f"one statement expected, found {len(trees)}",
+            place=at(_second_statement(sql)) if trees else place,
+            hint="put each statement into a file of its own",
         )
     if isinstance(trees[0], exp.Command):
         raise TemplateError(f"this statement is not understood: {trees[0].this}", place=place)
@@ -240,13 +269,40 @@ def _spanning(node: _Node, first: Token, last: Token) -> _Node:
     return node
 
 
-def _syntax_error(error: ParseError | TokenError, place: str, first_line: int) -> WmlError:
+def start_of(node: exp.Expr) -> int | None:
+    """Return the offset at which an expression starts, as far as the parser kept it: that of its first name."""
+    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    return min(starts) if starts else None
+
+
+def _syntax_error(sql: str, error: ParseError | TokenError, at: Callable[[int | None], str]) -> WmlError:
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else None
     if not details:
-        return TemplateError(f"SQL syntax: {error}", place=place)
-    line = first_line + (details["line"] or 1) - 1
+        unclosed = _unclosed(sql)
+        what = str(error) if unclosed is None else f"{_OPENS[sql[unclosed]]} is not closed"
+        return TemplateError(f"SQL syntax: {what}", place=at(unclosed))
+    # The parser tells where the word ends.
+    line_start = sum(len(line) for line in sql.splitlines(keepends=True)[: (details["line"] or 1) - 1])
+    position = line_start + max(0, details["col"] - len(details["highlight"]))
     near = " ".join(part for part in (details["start_context"][-30:], details["highlight"]) if part)
     return TemplateError(
-        f'SQL syntax: {details["description"].rstrip(".")} near "{" ".join(near.split())}"',
-        place=f"{place}:{line}:{details['col']}",
+        f'SQL syntax: {details["description"].rstrip(".")} near "{" ".join(near.split())}"', place=at(position)
     )
+
+
+def _second_statement(sql: str) -> int | None:
+    tokens = WmlDuckDB().tokenize(sql)
+    ends = [index for index, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+    return next((tokens[index + 1].start for index in ends if index + 1 < len(tokens)), None)
+
+
+def _unclosed(sql: str) -> int | None:
+    """Return where the string, name or comment starts that has no end: before it, all is well."""
+    for position in range(len(sql) - 1, -1, -1):
+        if sql[position] in "'\"" or sql.startswith("/*", position):
+            try:
+                WmlDuckDB().tokenize(sql[:position])
+            except TokenError:
+                continue
+            return position
+    return None

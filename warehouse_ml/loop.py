@@ -10,7 +10,7 @@ from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
-from warehouse_ml.functions import install_predictions
+from warehouse_ml.functions import install_predictions, placing
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
@@ -224,7 +224,7 @@ def _evaluate(
         )
         since = _open_since(session, spec) if spec.model and not restate else None
         query = session.reader.query(node, Clock(as_of))
-        with session.reader.placing(node, query):
+        with placing(query, session.warehouse):
             done += evaluate(
                 session.warehouse,
                 spec,

@@ -164,7 +164,7 @@ def refusal(context: Context, sql: str) -> SqlError:
         return error
     with pytest.raises(SqlError) as caught:
         context.warehouse.fetch(expanded.sql)
-    return expanded.restored(caught.value)
+    return expanded.placed(caught.value)
 
 
 WRONG_NAMES = [

@@ -103,9 +103,9 @@ def test_what_is_refused(model_type, written, message):
         resolve_options(model_type, written)
 
 
-def test_the_line_of_the_option_is_named():
-    with pytest.raises(DefinitionError, match=r"models/late.sql:7: l2_reg = -1 is out of range"):
-        resolve_options("LINEAR_REG", {"L2_REG": -1}, "models/late.sql", lines={"L2_REG": 7})
+def test_the_place_of_the_option_is_named():
+    with pytest.raises(DefinitionError, match=r"models/late.sql:7:5: l2_reg = -1 is out of range"):
+        resolve_options("LINEAR_REG", {"L2_REG": -1}, "models/late.sql", places={"L2_REG": "models/late.sql:7:5"})
 
 
 def test_options_are_read_without_scikit_learn():

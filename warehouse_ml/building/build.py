@@ -53,8 +53,8 @@ class Query(Protocol):
     def sql(self) -> str:
         """The query."""
 
-    def restored(self, error: SqlError) -> SqlError:
-        """Return an error about the query as one about the file's text."""
+    def placed(self, error: SqlError) -> SqlError:
+        """Return an error about the query at its place in the file."""
 
 
 class Reader(Protocol):
@@ -251,7 +251,7 @@ def _run_query(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, k
     try:
         warehouse.run(sql)
     except SqlError as error:
-        raise query.restored(error).placed(node.place) from None
+        raise query.placed(error) from None
 
 
 def _count(warehouse: Warehouse, relation: Relation) -> int:

@@ -10,8 +10,7 @@ import click
 
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import note, print_rows, status
-from warehouse_ml.diagnosis import diagnosed
-from warehouse_ml.errors import SqlError, WmlError
+from warehouse_ml.errors import WmlError
 
 
 @click.command("query", short_help="Ask the warehouse in SQL.")
@@ -40,7 +39,7 @@ def command(
     The functions of models may stand wherever a table may: ml.predict(model late_arrival, (select ...)). The clock
     says whose champion a model's name means. The statements create model, drop model and export model work, too.
     """
-    from warehouse_ml.functions import Context, expand
+    from warehouse_ml.functions import Context, expand, placing
     from warehouse_ml.project import find_project, load_project
     from warehouse_ml.registry import Registry
     from warehouse_ml.session import open_warehouse
@@ -59,12 +58,8 @@ def command(
     warehouse = open_warehouse(settings, settings.target(target), read_only=True)
     try:
         query = expand(text.rstrip().rstrip(";"), Context(warehouse, Registry(settings.artifacts), as_of), place=place)
-        try:
+        with placing(query, warehouse):
             table = warehouse.fetch(query.sql)
-        except SqlError as error:
-            raise diagnosed(query.restored(error), warehouse) from None
-    except SqlError as error:
-        raise error.placed(place) from None
     finally:
         warehouse.close()
     shown = table.slice(0, limit) if limit else table

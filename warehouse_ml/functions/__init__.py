@@ -3,6 +3,6 @@
 from warehouse_ml.functions.call import Context
 from warehouse_ml.functions.expand import Expanded, expand
 from warehouse_ml.functions.install import install_predictions
-from warehouse_ml.functions.reader import Reader
+from warehouse_ml.functions.reader import Reader, placing
 
-__all__ = ["Context", "Expanded", "Reader", "expand", "install_predictions"]
+__all__ = ["Context", "Expanded", "Reader", "expand", "install_predictions", "placing"]

@@ -6,7 +6,7 @@ know passes through, and an error of the warehouse is told at the user's own lin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -18,6 +18,7 @@ from warehouse_ml.errors import DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions.call import Call, Context, Input, ModelName
 from warehouse_ml.functions.signatures import SIGNATURES, Signature
 from warehouse_ml.functions.text import Spliced
+from warehouse_ml.places import SourceText
 from warehouse_ml.registry import CHAMPION
 
 __all__ = ["Expanded", "expand"]
@@ -32,18 +33,21 @@ class Expanded:
     sql : str
     written : str
         As the user wrote it.
+    at : callable
+        Returns the place in the user's file of an offset of ``written``.
     texts : tuple of Spliced
         The statement, and each relation that was read to answer a call; the longest first.
     """
 
     sql: str
     written: str
+    at: Callable[[int | None], str]
     texts: tuple[Spliced, ...]
 
-    def restored(self, error: SqlError) -> SqlError:
-        """Return an error of the warehouse as one of the statement that was written."""
+    def placed(self, error: SqlError) -> SqlError:
+        """Return an error of the warehouse as one of the statement that was written, at its place in the file."""
         if error.sql is None or error.position is None:
-            return error
+            return error.placed(self.at(None))
         for text in self.texts:
             start = error.sql.find(text.text)
             if 0 <= start <= error.position < start + len(text.text):
@@ -56,13 +60,13 @@ class Expanded:
             sql=self.written,
             line=self.written.count("\n", 0, position) + 1,
             position=position,
-            place=error.place,
+            place=self.at(position),
             has=error.has,
             hint=error.hint,
         )
 
 
-def expand(sql: str, context: Context, *, place: str, first_line: int = 1) -> Expanded:
+def expand(sql: str, context: Context, *, place: str, at: Callable[[int | None], str] | None = None) -> Expanded:
     """Replace every ``ml.*`` call of a statement.
 
     Parameters
@@ -72,8 +76,8 @@ def expand(sql: str, context: Context, *, place: str, first_line: int = 1) -> Ex
     context : Context
     place : str
         The file, for errors.
-    first_line : int
-        The file's line on which ``sql`` starts.
+    at : callable, optional
+        Returns the place in the file of an offset of ``sql``; by default ``sql`` is the file.
 
     Raises
     ------
@@ -82,34 +86,30 @@ def expand(sql: str, context: Context, *, place: str, first_line: int = 1) -> Ex
     DefinitionError
         If a call is not one that the function takes.
     SqlError
-        If the warehouse refuses a relation that a call reads; placed in ``sql``.
+        If the warehouse refuses a relation that a call reads; placed in the file.
     """
-    calls = calls_in(sql, place=place)
+    at = at or SourceText(sql, place).at
+    calls = calls_in(sql, place=place, at=at)
     if not calls:
-        return Expanded(sql, sql, (Spliced.copied(sql),))
-    expansion = _Expansion(sql, context, place, first_line)
+        return Expanded(sql, sql, at, (Spliced.copied(sql),))
+    expansion = _Expansion(sql, context, at)
     try:
         text = expansion.splice(0, len(sql), calls)
     except SqlError as error:
-        known = Expanded(sql, sql, _longest_first([Spliced.copied(sql), *expansion.texts]))
-        raise known.restored(diagnosed(error, context.warehouse)) from None
-    return Expanded(text.text, sql, _longest_first([text, *expansion.texts]))
+        known = Expanded(sql, sql, at, _longest_first([Spliced.copied(sql), *expansion.texts]))
+        raise known.placed(diagnosed(error, context.warehouse)) from None
+    return Expanded(text.text, sql, at, _longest_first([text, *expansion.texts]))
 
 
 class _Expansion:
     """One statement on its way to plain SQL; each call is answered once, however often its text is read."""
 
-    def __init__(self, sql: str, context: Context, place: str, first_line: int) -> None:
+    def __init__(self, sql: str, context: Context, at: Callable[[int | None], str]) -> None:
         self._sql = sql
         self._context = context
-        self._place = place
-        self._first_line = first_line
+        self._at = at
         self._answered: dict[int, Spliced] = {}
         self.texts: list[Spliced] = []
-
-    def _locate(self, position: int) -> str:
-        line = self._first_line + self._sql.count("\n", 0, position)
-        return f"{self._place}:{line}:{position - self._sql.rfind(chr(10), 0, position)}"
 
     def splice(self, start: int, end: int, calls: list[MlCall]) -> Spliced:
         """Return the text from start to end with those of the calls replaced that stand in it."""
@@ -131,7 +131,7 @@ class _Expansion:
 
     def _read(self, node: MlCall) -> tuple[Call, list[Spliced]]:
         start, _ = span(node)
-        place = self._locate(start)
+        place = self._at(start)
         name = str(node.this)
         if name not in SIGNATURES:
             known = [f"ml.{other}" for other in SIGNATURES]

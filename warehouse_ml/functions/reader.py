@@ -18,7 +18,16 @@ from warehouse_ml.warehouses.base import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "placing"]
+
+
+@contextmanager
+def placing(query: Expanded, warehouse: Warehouse) -> Iterator[None]:
+    """Tell the warehouse's errors about a query at their place in the user's file, with the columns that are there."""
+    try:
+        yield
+    except SqlError as error:
+        raise diagnosed(query.placed(error), warehouse) from None
 
 
 class Reader:
@@ -52,12 +61,9 @@ class Reader:
         SqlError
             If the warehouse refuses what a call reads; placed in the file.
         """
-        text = self._catalog.render(node, clock).rstrip().rstrip(";")
+        source = self._catalog.source_text(node, clock)
         context = Context(self._warehouse, self._registry, clock.as_of, is_view)
-        try:
-            return expand(text, context, place=node.place)
-        except SqlError as error:
-            raise error.placed(node.place) from None
+        return expand(source.text.rstrip().rstrip(";"), context, place=node.place, at=source.at)
 
     def fetch(self, node: Node, clock: Clock) -> pa.Table:
         """Return the rows of a file's query at a clock.
@@ -68,16 +74,8 @@ class Reader:
             If the warehouse refuses it; placed in the file.
         """
         query = self.query(node, clock)
-        with self.placing(node, query):
+        with placing(query, self._warehouse):
             return self._warehouse.fetch(query.sql)
-
-    @contextmanager
-    def placing(self, node: Node, query: Expanded) -> Iterator[None]:
-        """Tell the warehouse's errors about a query at their place in the file."""
-        try:
-            yield
-        except SqlError as error:
-            raise diagnosed(query.restored(error), self._warehouse).placed(node.place) from None
 
     def versions(self, node: Node, as_of: dt.datetime) -> list[str]:
         """Return the hashes of the versions that answer the calls of a file and of all that it reads.

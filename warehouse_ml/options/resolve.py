@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from warehouse_ml.errors import DefinitionError, did_you_mean
+from warehouse_ml.errors import DefinitionError, Place, did_you_mean
 from warehouse_ml.options.estimators import ESTIMATORS, estimator_named
 from warehouse_ml.options.tables import MODEL_TYPES, OPTIONS, Option, OptionType
 
@@ -29,7 +29,7 @@ def resolve_options(
     written: Mapping[str, object],
     place: str | None = None,
     *,
-    lines: Mapping[str, int] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> dict[str, object]:
     """Check what was written and fill in the defaults.
 
@@ -42,8 +42,8 @@ def resolve_options(
         or a list of pairs.
     place : str, optional
         The file, for errors.
-    lines : mapping of str to int, optional
-        The file's line of each written option.
+    places : mapping of str to place, optional
+        Where each option is written.
 
     Returns
     -------
@@ -57,11 +57,11 @@ def resolve_options(
         On an unknown model type or option, a value of the wrong type or out of range, a value that cannot be
         honoured, or options that contradict each other.
     """
-    lines = lines or {}
+    places = places or {}
     if model_type not in OPTIONS:
         raise DefinitionError(
             f'no model type "{model_type.lower()}"' if model_type else "the option model_type is missing",
-            place=_at(place, lines.get("MODEL_TYPE")),
+            place=places.get("MODEL_TYPE", place),
             has=_lower(MODEL_TYPES),
             hint=did_you_mean(model_type, _lower(MODEL_TYPES)),
         )
@@ -70,16 +70,16 @@ def resolve_options(
     resolved["MODEL_TYPE"] = model_type
     for name, value in written.items():
         if name not in specs:
-            raise _unknown_option(model_type, name, _at(place, lines.get(name)))
+            raise _unknown_option(model_type, name, places.get(name, place))
         if name != "MODEL_TYPE":
-            resolved[name] = _checked(name, value, specs[name], _at(place, lines.get(name)))
+            resolved[name] = _checked(name, value, specs[name], places.get(name, place))
     _check_together(resolved, place)
     if resolved.get("ESTIMATOR"):
         resolved["ESTIMATOR"] = estimator_named(str(resolved["ESTIMATOR"]))
     return resolved
 
 
-def _unknown_option(model_type: str, name: str, place: str | None) -> DefinitionError:
+def _unknown_option(model_type: str, name: str, place: Place) -> DefinitionError:
     owners = [other.lower() for other in MODEL_TYPES if name in OPTIONS[other]]
     known = sorted(OPTIONS[model_type])
     return DefinitionError(
@@ -90,7 +90,7 @@ def _unknown_option(model_type: str, name: str, place: str | None) -> Definition
     )
 
 
-def _checked(name: str, value: object, spec: Option, place: str | None) -> object:
+def _checked(name: str, value: object, spec: Option, place: Place) -> object:
     shown = name.lower()
     converted = _converted(value, spec.type)
     if converted is None:
@@ -276,10 +276,6 @@ def _check_estimator(options: Mapping[str, object], place: str | None) -> None:
     names = [name for name, _ in options["PARAMS"] or ()]  # type: ignore[attr-defined]
     if len(set(names)) < len(names):
         raise DefinitionError(f"params names a parameter twice: {', '.join(names)}", place=place)
-
-
-def _at(place: str | None, line: int | None) -> str | None:
-    return f"{place}:{line}" if place and line else place
 
 
 def _shown(value: object) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.diagnosis import diagnosed
-from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
-from warehouse_ml.functions import Context, expand
+from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
+from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -43,6 +43,8 @@ class RowSummary:
     n_rows, n_train, n_eval, n_test : int
     data_hash : str
         Of the rows, whatever their order.
+    n_held_out_by_null : int
+        Rows held out of training that have no value in DATA_SPLIT_COL.
     """
 
     columns: dict[str, str]
@@ -51,6 +53,7 @@ class RowSummary:
     n_eval: int
     n_test: int
     data_hash: str
+    n_held_out_by_null: int = 0
 
 
 def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
@@ -68,15 +71,10 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         If there is no row to train on, or a label is missing.
     """
     warehouse = context.warehouse
-    try:
-        query = expand(definition.query, context, place=definition.place, first_line=definition.query_line)
-        sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
-        try:
-            warehouse.run(sql)
-        except SqlError as error:
-            raise diagnosed(query.restored(error), warehouse) from None
-    except SqlError as error:
-        raise error.placed(definition.place, first_line=definition.query_line) from None
+    query = expand(definition.query, context, place=definition.place, at=definition.query_at)
+    sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
+    with placing(query, warehouse):
+        warehouse.run(sql)
     columns = warehouse.columns(all_of(warehouse, _READ))
     split = definition.split
     label = _named(columns, definition.label, "label column", definition) if definition.label else ""
@@ -103,7 +101,14 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     )
     row = one_row(
         warehouse,
-        statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
+        statement(
+            __package__,
+            "describe_rows.sql",
+            warehouse.engine,
+            relation=TRAINING_ROWS,
+            label=label,
+            split_column=split_column,
+        ),
     )
     _check_counts(row, definition, label)
     return RowSummary(
@@ -113,6 +118,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         n_eval=row["n_eval"],
         n_test=row["n_test"],
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
+        n_held_out_by_null=row.get("n_held_out_by_null", 0),
     )
 
 
@@ -178,7 +184,7 @@ def _is_number_again(row: dict[str, Any], index: int) -> str | None:
 
 
 def _check_counts(row: dict[str, Any], definition: ModelDefinition, label: str) -> None:
-    place = f"{definition.place}:{definition.query_line}"
+    place = partial(definition.source.at, definition.query_start)
     if not row["n_rows"]:
         raise DataError(
             "the training query returns no rows",
@@ -211,7 +217,7 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
             return column
     raise DefinitionError(
         f'the {what} "{name}" is not selected',
-        place=f"{definition.place}:{definition.query_line}",
+        place=definition.query_place,
         has=list(columns),
         hint=did_you_mean(name, list(columns)),
     )

@@ -17,6 +17,7 @@ from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import DefinitionError, WmlError
 from warehouse_ml.functions import Context
+from warehouse_ml.lint import lint, lint_rows
 from warehouse_ml.options import is_classification
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version, VersionContent
 from warehouse_ml.requests.predict import LOG_COLUMNS
@@ -74,7 +75,8 @@ class Trained:
 
 def define(catalog: Catalog, node: Node, as_of: dt.datetime) -> ModelDefinition:
     """Return a model's definition, rendered at a clock."""
-    return read_definition(catalog.render(node, Clock(as_of)), name=node.name, place=node.place)
+    source = catalog.source_text(node, Clock(as_of))
+    return read_definition(source.text, name=node.name, place=node.place, source=source)
 
 
 def train(
@@ -150,14 +152,16 @@ def _train(
     began: float,
 ) -> tuple[Trained, Mapping[str, Any]]:
     definition = define(catalog, node, as_of)
+    traps = [str(finding) for finding in lint(definition, node.config)]
     say("reading the training rows")
     rows = read_training_rows(Context(warehouse, registry, as_of), definition)
     definition_hash = catalog.definition_hash(node)
     same = None if force else _same(registry, node.name, definition_hash, rows.data_hash)
     if same is not None:
         reason = f"the same definition was trained on the same {rows.n_rows:,} rows already"
-        return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0), {}
+        return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0, traps), {}
     result = _fit(warehouse, definition, rows, say)
+    result.warnings[:0] = [*traps, *_traps_of_rows(definition, node, rows, result)]
     say("scoring the rows held out")
     threshold = float(node.config.get("threshold", 0.5))
     metrics = measure_held_out(warehouse, result.parameters, rows.n_eval, threshold) if rows.n_eval else result.metrics
@@ -223,6 +227,18 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
         order_by=ROW_HASH,
         place=definition.place,
     )
+
+
+def _traps_of_rows(definition: ModelDefinition, node: Node, rows: RowSummary, result: FitResult) -> list[str]:
+    found = lint_rows(
+        definition,
+        node.config,
+        n_rows=rows.n_rows,
+        n_train=rows.n_train,
+        n_held_out_by_null=rows.n_held_out_by_null,
+        n_categories={feature.name: len(feature.categories) for feature in result.parameters.features},
+    )
+    return [str(finding) for finding in found]
 
 
 def _content(
@@ -312,7 +328,7 @@ def _refuse_reserved(definition: ModelDefinition, features: list[str]) -> None:
         if name.lower() in LOG_COLUMNS:
             raise DefinitionError(
                 f'a feature cannot be called "{name}": the request log has a column of that name',
-                place=f"{definition.place}:{definition.query_line}",
+                place=definition.query_place,
                 has=list(LOG_COLUMNS),
                 hint=f"give it another name, such as {name}_value",
             )
