@@ -49,9 +49,11 @@ class Expanded:
         if error.sql is None or error.position is None:
             return error.placed(self.at(None))
         for text in self.texts:
-            start = error.sql.find(text.text)
-            if 0 <= start <= error.position < start + len(text.text):
-                position = text.origin(error.position - start)
+            # Statements are sent without the white space around them.
+            core = text.text.strip()
+            start = error.sql.find(core)
+            if 0 <= start <= error.position <= start + len(core):
+                position = text.origin(error.position - start + text.text.index(core))
                 break
         else:
             position = self.texts[0].origins[0]
