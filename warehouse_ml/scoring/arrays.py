@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
 from warehouse_ml.scoring.features import encode_select, encoded_name
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Predictions", "matrix", "predict", "score_arrow"]
+__all__ = ["Predictions", "matrix", "predict", "raw_values", "score_arrow"]
 
 # Rows walked through all trees at once: few enough that their values stay in the processor's cache.
 _BLOCK_ROWS = 4096
@@ -72,9 +71,7 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     """
     import numpy as np
 
-    raw = _linear_raw(parameters.only_linear(), parameters, encoded) if parameters.trees is None else None
-    if raw is None:
-        raw = _trees_raw(_require_trees(parameters), parameters, encoded)
+    raw = raw_values(parameters, encoded)
     if parameters.task == "regression":
         return Predictions(raw[:, 0], None, None)
     if parameters.task == "binary":
@@ -88,6 +85,17 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     for output in range(1, weights.shape[1]):
         total += weights[:, output]
     return Predictions(1.0 / total, prediction, weights / total[:, None])
+
+
+def raw_values(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
+    """Return what the model adds up from an encoded matrix, float64 of shape (n, n_outputs).
+
+    The predicted value (regression), the log-odds of the positive class (binary) or the logarithms of what softmax
+    turns into probabilities (multiclass); of a forest, the value or the probabilities themselves.
+    """
+    if parameters.trees is None:
+        return _linear_raw(parameters.only_linear(), parameters, encoded)
+    return _trees_raw(parameters.trees, parameters, encoded)
 
 
 def score_arrow(
@@ -163,12 +171,6 @@ def _batches(
             flat = np.ascontiguousarray(found.probabilities).ravel()
             columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _require_trees(parameters: Parameters) -> Trees:
-    if parameters.trees is None:
-        raise ArtifactError(f"the parameters of a {parameters.model_type.lower()} have no trees")
-    return parameters.trees
 
 
 def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:

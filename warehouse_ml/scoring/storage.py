@@ -7,6 +7,7 @@ table                   one row per
 ``features``            feature: name, kind, encoding and statistics
 ``categories``          feature and code
 ``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models)
+``expected``            output and feature: the mean of what it adds           (linear models)
 ``outputs``             output: where its sum starts                           (trees)
 ``trees``               tree: the output that it adds to, -1 for all           (trees)
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
@@ -66,6 +67,7 @@ def _schemas() -> dict[str, pa.Schema]:
         ],
         "categories": [("feature", integer), ("code", integer), ("category", text)],
         "coefficients": [("output", integer), ("feature", integer), ("slot", integer), ("weight", real)],
+        "expected": [("output", integer), ("feature", integer), ("expected", real)],
         "outputs": [("output", integer), ("baseline", real)],
         "trees": [("tree", integer), ("output", integer)],
         "nodes": [
@@ -77,6 +79,8 @@ def _schemas() -> dict[str, pa.Schema]:
             ("left", integer),
             ("right", integer),
             ("values", pa.list_(real)),
+            ("cover", real),
+            ("gain", real),
         ],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
@@ -116,6 +120,11 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     }
     if parameters.linear is not None:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
+        rows["expected"] = [
+            {"output": output, "feature": feature, "expected": expected}
+            for output, by_feature in enumerate(parameters.linear.expected)
+            for feature, expected in enumerate(by_feature)
+        ]
     import pyarrow as pa
 
     schemas = _schemas()
@@ -158,7 +167,7 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
         classes=classes,
         features=features,
     )
-    linear = _linear(_rows(tables, "coefficients"), shape) if family == "linear" else None
+    linear = _linear(tables, shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
     return Parameters(**{**vars(shape), "linear": linear, "trees": trees})
 
@@ -199,6 +208,8 @@ def _tree_tables(trees: Trees, schemas: Mapping[str, pa.Schema]) -> dict[str, pa
         split_only(trees.left),
         split_only(trees.right),
         values,
+        pa.array(trees.cover),
+        split_only(trees.gain),
     ]
     outputs = {"output": list(range(len(trees.baselines))), "baseline": list(trees.baselines)}
     roots = {"tree": list(range(trees.n_trees)), "output": trees.output.tolist()}
@@ -258,7 +269,8 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
     return tuple(features)
 
 
-def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
+def _linear(tables: Mapping[str, pa.Table], shape: Parameters) -> Linear:
+    rows = _rows(tables, "coefficients")
     expected = [
         (output, feature, slot)
         for output in range(shape.n_outputs)
@@ -273,7 +285,14 @@ def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
     for _ in range(shape.n_outputs):
         intercepts.append(next(weights))
         outputs.append(tuple(tuple(next(weights) for _ in range(f.n_slots)) for f in shape.features))
-    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs))
+    means = _rows(tables, "expected")
+    n_features = len(shape.features)
+    keys = [(output, feature) for output in range(shape.n_outputs) for feature in range(n_features)]
+    _require([(row["output"], row["feature"]) for row in means] == keys, "expected", "is out of order")
+    _require(all(_is_finite(row["expected"]) for row in means), "expected", "has a number that is not finite")
+    values = [row["expected"] for row in means]
+    by_output = (tuple(values[start : start + n_features]) for start in range(0, len(values), n_features))
+    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs), expected=tuple(by_output))
 
 
 def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
@@ -309,6 +328,8 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
         right=numbers("right", -1, np.int32),
         value=value,
         output=np.array([row["output"] for row in roots], dtype=np.int32),
+        cover=numbers("cover", -1.0, np.float64),
+        gain=numbers("gain", 0.0, np.float64),
     )
     _check_trees(trees, is_leaf, shape)
     return trees
@@ -319,6 +340,8 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
 
     is_finite = np.isfinite(trees.threshold).all() and np.isfinite(trees.value).all()
     _require(bool(is_finite and np.isfinite(trees.baselines).all()), "nodes", "has a number that is not finite")
+    is_counted = (trees.cover > 0).all() and np.isfinite(trees.cover).all() and np.isfinite(trees.gain).all()
+    _require(bool(is_counted), "nodes", "has a cover that is not above 0, or a gain that is not finite")
     sizes = np.bincount(np.maximum(trees.tree, 0), minlength=trees.n_trees)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     in_order = len(sizes) == trees.n_trees and (sizes > 0).all() and (trees.tree >= 0).all()

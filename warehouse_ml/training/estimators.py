@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -113,9 +113,11 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
         estimator.fit(matrix, train.label, sample_weight=train.weight)
     coefficients = np.atleast_2d(estimator.coef_)
     intercepts = np.broadcast_to(np.atleast_1d(estimator.intercept_), (shape.n_outputs,))
+    weights = tuple(design.by_feature(coefficients[output]) for output in range(shape.n_outputs))
     linear = Linear(
         intercepts=tuple(intercepts.tolist()),
-        weights=tuple(design.by_feature(coefficients[output]) for output in range(shape.n_outputs)),
+        weights=weights,
+        expected=tuple(_expected_terms(shape, by_feature, train) for by_feature in weights),
     )
 
     def expect(encoded: np.ndarray) -> Predictions:
@@ -246,6 +248,21 @@ class _CaughtWarnings:
                 self.has_converged = False
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def _expected_terms(shape: Parameters, weights: Sequence[Sequence[float]], train: Sample) -> tuple[float, ...]:
+    """Return the weighted mean over the training rows of what each feature adds to one output."""
+    import numpy as np
+
+    means = []
+    for index, (feature, slots) in enumerate(zip(shape.features, weights, strict=True)):
+        column = train.encoded[:, index]
+        if feature.encoding == "one_hot":
+            terms = np.array([0.0, *slots])[column.astype(np.int64)]
+        else:
+            terms = slots[0] * column
+        means.append(float(np.average(terms, weights=train.weight)))
+    return tuple(means)
 
 
 def _linear_estimator(shape: Parameters, options: Mapping[str, Any], train: Sample) -> Any:
