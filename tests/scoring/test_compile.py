@@ -22,7 +22,13 @@ FEATURES = (
     FittedFeature("c", "category", "one_hot", categories=("O'Hare", "b"), has_null=True),
 )
 PARAMETERS = Parameters(
-    "LOGISTIC_REG", "binary", "y", "BOOLEAN", ("false", "true"), FEATURES, Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),), ((0.0, 0.5),))
+    "LOGISTIC_REG",
+    "binary",
+    "y",
+    "BOOLEAN",
+    ("false", "true"),
+    FEATURES,
+    Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),), ((0.0, 0.5),)),
 )
 
 

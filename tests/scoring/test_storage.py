@@ -63,7 +63,19 @@ def test_a_linear_model_comes_back():
 
 def test_trees_come_back():
     again = Parameters.from_tables(one_tree().to_tables())
-    for name in ("tree", "node", "feature", "threshold", "is_missing_left", "left", "right", "value", "output", "cover", "gain"):
+    for name in (
+        "tree",
+        "node",
+        "feature",
+        "threshold",
+        "is_missing_left",
+        "left",
+        "right",
+        "value",
+        "output",
+        "cover",
+        "gain",
+    ):
         before, after = getattr(one_tree().trees, name), getattr(again.trees, name)
         assert before.dtype == after.dtype
         np.testing.assert_array_equal(before, after)

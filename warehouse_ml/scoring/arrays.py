@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
-from warehouse_ml.scoring.features import encode_select, encoded_name
+from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Predictions", "matrix", "predict", "raw_values", "score_arrow"]
+__all__ = ["Predictions", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
 # Rows walked through all trees at once: few enough that their values stay in the processor's cache.
 _BLOCK_ROWS = 4096
@@ -96,6 +96,17 @@ def raw_values(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
     if parameters.trees is None:
         return _linear_raw(parameters.only_linear(), parameters, encoded)
     return _trees_raw(parameters.trees, parameters, encoded)
+
+
+def linear_terms(feature: FittedFeature, slots: Sequence[float], column: np.ndarray) -> np.ndarray:
+    """Return what a feature adds to an output of a linear model: its encoded column by its weights."""
+    import numpy as np
+
+    if feature.encoding == "one_hot":
+        # Code 0 is an unknown category, which adds nothing.
+        by_code: np.ndarray = np.array([0.0, *slots])[column.astype(np.int64)]
+        return by_code
+    return slots[0] * column
 
 
 def score_arrow(
@@ -180,11 +191,7 @@ def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> 
     for output, (intercept, weights) in enumerate(zip(linear.intercepts, linear.weights, strict=True)):
         total = np.full(len(encoded), intercept)
         for index, (feature, slots) in enumerate(zip(parameters.features, weights, strict=True)):
-            if feature.encoding == "one_hot":
-                # Code 0 is an unknown category, which adds nothing.
-                total += np.array([0.0, *slots])[encoded[:, index].astype(np.int64)]
-            else:
-                total += slots[0] * encoded[:, index]
+            total += linear_terms(feature, slots, encoded[:, index])
         raw[:, output] = total
     return raw
 

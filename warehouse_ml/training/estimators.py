@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from warehouse_ml.scoring.arrays import Predictions
+from warehouse_ml.scoring.arrays import Predictions, linear_terms
 from warehouse_ml.scoring.parameters import Linear, Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.grown import boosted_trees, forest_trees
@@ -256,11 +256,7 @@ def _expected_terms(shape: Parameters, weights: Sequence[Sequence[float]], train
 
     means = []
     for index, (feature, slots) in enumerate(zip(shape.features, weights, strict=True)):
-        column = train.encoded[:, index]
-        if feature.encoding == "one_hot":
-            terms = np.array([0.0, *slots])[column.astype(np.int64)]
-        else:
-            terms = slots[0] * column
+        terms = linear_terms(feature, slots, train.encoded[:, index])
         means.append(float(np.average(terms, weights=train.weight)))
     return tuple(means)
 
