@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from warehouse_ml import templates
+from warehouse_ml.dialect import calls_in
 from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
 from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
@@ -70,6 +71,8 @@ class Node:
         Of the rendered text and the config.
     uses_clock : bool
         Whether its own text depends on ``as_of`` or ``window``.
+    models : frozenset of (str, str or None)
+        The models that its own ``ml.*`` calls name, each with its version or alias.
     """
 
     id: NodeId
@@ -79,6 +82,7 @@ class Node:
     sources: frozenset[str]
     text_hash: str
     uses_clock: bool
+    models: frozenset[tuple[str, str | None]] = frozenset()
 
     @property
     def name(self) -> str:
@@ -189,6 +193,8 @@ class Catalog:
         _check_config(kind, file, reading.config)
         if kind == "model":
             reading.needs.add(self._relation_id(str(reading.config.get("requests", f"{file.name}_requests")), file))
+        models = frozenset(self._models_called(still, file))
+        reading.needs.update(NodeId("model", name) for name, _ in models)
         text_hash = _hash([still, json.dumps(reading.config, sort_keys=True, default=str)])
         return Node(
             id=NodeId(kind, file.name),
@@ -198,7 +204,22 @@ class Catalog:
             sources=frozenset(reading.sources),
             text_hash=text_hash,
             uses_clock=still != other,
+            models=models,
         )
+
+    def _models_called(self, sql: str, file: SqlFile) -> Iterator[tuple[str, str | None]]:
+        for call in calls_in(sql, place=file.place):
+            for model in call.args["models"]:
+                found = self._models.get(model.name.lower())
+                if found is None:
+                    known = sorted(self._models.values())
+                    raise GraphError(
+                        f"ml.{call.this}(model {model.name}): no such model in models/",
+                        place=file.place,
+                        has=known,
+                        hint=did_you_mean(model.name, known),
+                    )
+                yield found, model.version
 
     def _relation_id(self, name: str, file: SqlFile) -> NodeId:
         found = self._relations.get(name.lower())

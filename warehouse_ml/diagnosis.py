@@ -13,6 +13,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
+from warehouse_ml.dialect import MlCall, WmlDuckDB
 from warehouse_ml.errors import SqlError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -34,7 +35,7 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
         return error
     try:
         path = _name_at(error.sql, error.position, warehouse.engine)
-        tree = sqlglot.parse_one(error.sql, read=warehouse.engine)
+        tree = sqlglot.parse_one(error.sql, read=WmlDuckDB)
         found = _columns_around(tree, path, warehouse)
     except (SqlglotError, WmlError):
         return error
@@ -92,6 +93,9 @@ def _columns_of(source: exp.Expr | Scope, warehouse: Warehouse) -> Iterator[str]
     if isinstance(source, Scope):
         query = source.expression
         yield from (name for name in query.named_selects if name != "*") if isinstance(query, exp.Query) else ()
+        return
+    if source.find(MlCall):
+        # What a function yields is known to the warehouse, which has named what is near.
         return
     bare = source.copy()
     bare.set("alias", None)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
-from warehouse_ml.diagnosis import diagnosed
-from warehouse_ml.errors import SqlError, VersionNotFoundError
+from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
+from warehouse_ml.functions import install_predictions
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
@@ -107,6 +107,7 @@ def train_step(
         on_step=on_step,
     )
     session.registry.show_in(session.warehouse)
+    install_predictions(session.warehouse, session.registry)
     return trained
 
 
@@ -159,13 +160,14 @@ def run_job(
     """
     catalog = session.catalog
     result = WeeklyRun(as_of)
-    result.built.extend(build_step(session, as_of, on_step=on_step))
+    # First, because a relation may read what a model predicts.
     for node in catalog.of_kind("model"):
         if session.registry.holder(node.name, CHAMPION, as_of) is None:
             result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    result.built.extend(build_step(session, as_of, on_step=on_step))
     result.predicted.extend(_predict(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(_evaluate(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
-    result.firings.extend(fire(session.warehouse, catalog, as_of))
+    result.firings.extend(fire(session.warehouse, catalog, session.reader, as_of))
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
     for node in catalog.of_kind("model"):
         if node.name in due:
@@ -180,10 +182,7 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
     _build(session, as_of, catalog.graph.above([node.id for node in nodes]))
     results = []
     for node in nodes:
-        try:
-            rows = session.warehouse.fetch(_query(session, node, as_of))
-        except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
+        rows = session.reader.fetch(node, Clock(as_of))
         results.append(TestResult(node.name, node.place, rows.num_rows))
     return results
 
@@ -224,18 +223,17 @@ def _evaluate(
             node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
         since = _open_since(session, spec) if spec.model and not restate else None
-        try:
+        query = session.reader.query(node, Clock(as_of))
+        with session.reader.placing(node, query):
             done += evaluate(
                 session.warehouse,
                 spec,
-                _query(session, node, as_of),
+                query.sql,
                 as_of=as_of,
                 restate=restate,
                 since=since,
                 drift=_drift_inputs(session, spec.model, since) if spec.model else [],
             )
-        except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
     return done
 
 
@@ -297,14 +295,10 @@ def _build(
             ensure_log(session.warehouse, catalog, node.name)
             session.logs.add(node.name)
     ordered = [catalog.nodes[node] for node in catalog.graph.order if node in nodes and node.kind == "relation"]
-    return build(session.warehouse, catalog, as_of, ordered, fresh=fresh, on_step=on_step)
+    return build(session.warehouse, catalog, session.reader, as_of, ordered, fresh=fresh, on_step=on_step)
 
 
 def _models(session: Session, names: Sequence[str]) -> list[Node]:
     if names:
         return [session.catalog.node("model", name) for name in names]
     return session.catalog.of_kind("model")
-
-
-def _query(session: Session, node: Node, as_of: dt.datetime) -> str:
-    return session.catalog.render(node, Clock(as_of)).rstrip().rstrip(";")

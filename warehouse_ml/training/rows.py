@@ -9,6 +9,7 @@ from typing import Any
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
+from warehouse_ml.functions import Context, expand
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -52,8 +53,10 @@ class RowSummary:
     data_hash: str
 
 
-def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> RowSummary:
+def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
     """Read the rows of a model's query into ``TRAINING_ROWS``, with ``wml_row_hash`` and ``wml_split``.
+
+    The query may ask other models, with ``ml.*`` calls; the context answers them.
 
     Raises
     ------
@@ -64,11 +67,16 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
     DataError
         If there is no row to train on, or a label is missing.
     """
-    sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=definition.query)
+    warehouse = context.warehouse
     try:
-        warehouse.run(sql)
+        query = expand(definition.query, context, place=definition.place, first_line=definition.query_line)
+        sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
+        try:
+            warehouse.run(sql)
+        except SqlError as error:
+            raise diagnosed(query.restored(error), warehouse) from None
     except SqlError as error:
-        raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
+        raise error.placed(definition.place, first_line=definition.query_line) from None
     columns = warehouse.columns(all_of(warehouse, _READ))
     split = definition.split
     label = _named(columns, definition.label, "label column", definition)

@@ -16,6 +16,7 @@ from sqlglot import exp
 from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import DefinitionError, WmlError
+from warehouse_ml.functions import Context
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version, VersionContent
 from warehouse_ml.requests.predict import LOG_COLUMNS
 from warehouse_ml.scoring import compile_scoring, scoring_path
@@ -149,7 +150,7 @@ def _train(
 ) -> tuple[Trained, Mapping[str, Any]]:
     definition = define(catalog, node, as_of)
     say("reading the training rows")
-    rows = read_training_rows(warehouse, definition)
+    rows = read_training_rows(Context(warehouse, registry, as_of), definition)
     definition_hash = catalog.definition_hash(node)
     same = None if force else _same(registry, node.name, definition_hash, rows.data_hash)
     if same is not None:
@@ -181,7 +182,7 @@ def _train(
             environment=environment,
         )
 
-    version = registry.publish(describe, _content(warehouse, definition, rows, result))
+    version = registry.publish(describe, _content(warehouse, definition, rows, result, threshold))
     _write_aliases(registry, version, verdict, as_of)
     seconds = time.perf_counter() - began
     return (
@@ -220,7 +221,9 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
     )
 
 
-def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult) -> VersionContent:
+def _content(
+    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult, threshold: float
+) -> VersionContent:
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     facts = {
         "options": dict(definition.options),
@@ -232,6 +235,7 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
             "n_test": rows.n_test,
         },
         "columns": rows.columns,
+        "threshold": threshold,
         "scoring_path": scoring_path(result.parameters),
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,

@@ -147,6 +147,32 @@ end
 case when {{ z }} > 0 then 1e0 - {{ normal_upper_tail('abs(' ~ z ~ ')') }} else {{ normal_upper_tail('abs(' ~ z ~ ')') }} end
 {%- endmacro -%}
 
+{#-
+    A table function of one relation, called by any client without the toolkit. `body` reads `wml_input`; `told` says
+    which version it is. DuckDB takes the relation's name as text: predict_churn('some_table').
+-#}
+{%- macro create_table_function(name, body) -%}
+create or replace macro {{ name }}(relation) as table
+with wml_input as (
+    select wml_row, wml_row.*
+    from (select asked as wml_row from query_table(relation) as asked)
+)
+
+{{ body }}
+{%- endmacro -%}
+
+{%- macro describe_table_function(name, told) -%}
+comment on macro table {{ name }} is {{ told | literal }}
+{%- endmacro -%}
+
+{%- macro drop_table_function(name) -%}
+drop macro table if exists {{ name }}
+{%- endmacro -%}
+
+{%- macro raise_error(text) -%}
+error({{ text | literal }})
+{%- endmacro -%}
+
 {#- Equal, or both null; as a condition of a join. -#}
 {%- macro same(left, right) -%}
 {{ left }} is not distinct from {{ right }}
