@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.dialect import WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError
-from warehouse_ml.options import resolve_options
+from warehouse_ml.options import UNLABELLED, resolve_options
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
 
@@ -47,7 +47,7 @@ class ModelDefinition:
     model_type : str
         Upper case, as BigQuery ML writes it.
     label : str
-        The one column of INPUT_LABEL_COLS.
+        The one column of INPUT_LABEL_COLS; empty for a model type without a label (KMEANS, PCA).
     weight_column : str or None
         INSTANCE_WEIGHT_COL; not a feature.
     split : Split
@@ -145,7 +145,9 @@ def _properties(tree: exp.Create, tokens: list[Token], place: str) -> tuple[dict
         key = node.name.upper()
         if key in written:
             raise DefinitionError(f"the option {key.lower()} is given twice", place=f"{place}:{_line_of(tokens, key)}")
-        written[key] = _value(node.args["value"], key, f"{place}:{_line_of(tokens, key)}")
+        value, at = node.args["value"], f"{place}:{_line_of(tokens, key)}"
+        is_named = key == "PARAMS" and isinstance(value, exp.Struct)
+        written[key] = _named_values(value, key, at) if is_named else _value(value, key, at)
     return written, transform
 
 
@@ -173,7 +175,21 @@ def _value(node: exp.Expr, key: str, place: str) -> Any:
     raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
 
 
+def _named_values(node: exp.Struct, key: str, place: str) -> dict[str, Any]:
+    """Return the values of a struct by name: ``struct(1.0 as alpha)``."""
+    unnamed = [item for item in node.expressions if not isinstance(item, exp.PropertyEQ)]
+    if unnamed:
+        raise DefinitionError(
+            f"{key.lower()} has a value without a name: {unnamed[0].sql('duckdb')}",
+            place=place,
+            hint=f"{key.lower()} = struct(1.0 as alpha)",
+        )
+    return {item.this.name: _value(item.expression, key, place) for item in node.expressions}
+
+
 def _label(options: Mapping[str, Any], place: str) -> str:
+    if options["MODEL_TYPE"] in UNLABELLED:
+        return ""
     columns = options.get("INPUT_LABEL_COLS") or ["label"]
     if len(columns) != 1:
         raise DefinitionError(
@@ -186,6 +202,8 @@ def _label(options: Mapping[str, Any], place: str) -> str:
 
 
 def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: str) -> Split:
+    if options["MODEL_TYPE"] in UNLABELLED:
+        return Split("NO_SPLIT", None, 0.0, 0.0)
     method = str(options.get("DATA_SPLIT_METHOD") or "AUTO_SPLIT").upper()
     column = _optional_name(options.get("DATA_SPLIT_COL"))
     if method in ("SEQ", "CUSTOM") and column is None:
@@ -205,7 +223,7 @@ def _check_projections(query: exp.Expr, place: str, options: Mapping[str, Any]) 
     """Refuse a column selected twice, or the label's own expression under another name."""
     if not isinstance(query, exp.Select):
         return
-    label = str((options.get("INPUT_LABEL_COLS") or ["label"])[0]).lower()
+    label = _label(options, place).lower()
     seen: dict[str, exp.Expr] = {}
     for projection in query.expressions:
         name = projection.alias_or_name.lower()

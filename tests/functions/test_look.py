@@ -206,12 +206,12 @@ def test_training_info_counts_from_zero(context: Context, monkeypatch: pytest.Mo
             "weights(model churn_trees)",
             "ml.weights shows the weights of a linear or logistic regression, and churn_trees is a "
             "boosted_tree_classifier",
-            "for this one there are ml.feature_importance and ml.global_explain",
+            "for this one there is ml.feature_importance and ml.global_explain",
         ),
         (
             "feature_importance(model churn)",
             "ml.feature_importance shows the splits of boosted trees and random forests, and churn is a logistic_reg",
-            "for this one there are ml.weights and ml.global_explain",
+            "for this one there is ml.weights and ml.global_explain",
         ),
         ("weights(model churn, struct(true as standardise))", "no setting standardise", 'did you mean "standardize"?'),
         ("weights(model churn, struct(1 as standardize))", "is not true or false", None),

@@ -40,6 +40,7 @@ def explain_predict(call: Call, context: Context) -> str:
     """Return the query of the predictions with what they are made of, the input's columns behind them.
 
     For a multiclass model it is the predicted class that is explained, for a binary one always the positive class.
+    Explained is what the model adds up, see ``raw_values``.
     """
     import pyarrow as pa
 
@@ -257,8 +258,9 @@ def _check_names(call: Call, columns: Sequence[str], outputs: Sequence[str]) -> 
 
 def _check_explainable(call: Call, stored: StoredVersion) -> None:
     parameters = stored.parameters
-    if parameters.linear is None and parameters.trees is None:
+    if parameters.task in ("clustering", "projection"):
         raise DefinitionError(
-            f"ml.{call.name} explains linear models and trees, and {call.model} is a {parameters.model_type.lower()}",
+            f"ml.{call.name} explains regressions and classifiers, and {call.model} is a "
+            f"{parameters.model_type.lower()}",
             place=call.place,
         )

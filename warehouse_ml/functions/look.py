@@ -12,7 +12,7 @@ from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.scoring.parameters import Linear, Parameters
 from warehouse_ml.templates import statement
 
-__all__ = ["feature_importance", "feature_info", "training_info", "weights"]
+__all__ = ["advanced_weights", "feature_importance", "feature_info", "training_info", "weights"]
 
 INTERCEPT = "__INTERCEPT__"
 _OWN_COLUMNS = ("wml_split", "wml_row_hash")
@@ -25,15 +25,48 @@ def weights(call: Call, context: Context) -> str:
     stored = context.stored(call)
     is_standardized = settings(call, standardize=Setting("bool", default=False))["standardize"]
     parameters = stored.parameters
-    if parameters.linear is None:
-        instead = "ml.feature_importance and ml.global_explain" if parameters.trees is not None else None
-        raise _other_kind(call, parameters, "the weights of a linear or logistic regression", instead)
+    linear = _linear_of(call, parameters)
     category = pa.struct([("category", pa.string()), ("weight", pa.float64())])
     fields = [("processed_input", pa.string()), ("weight", pa.float64()), ("category_weights", pa.list_(category))]
-    rows = _weight_rows(parameters, parameters.linear, is_standardized)
+    rows = _weight_rows(parameters, linear, is_standardized)
     if parameters.task == "multiclass":
         fields.append(("class_label", pa.string()))
     return context.keep(call, pa.Table.from_pylist(rows, schema=pa.schema(fields)))
+
+
+def advanced_weights(call: Call, context: Context) -> str:
+    """Return the query of a linear model's weights with their standard errors and p-values, a row a category."""
+    import pyarrow as pa
+
+    stored = context.stored(call)
+    is_standardized = settings(call, standardize=Setting("bool", default=False))["standardize"]
+    parameters = stored.parameters
+    linear = _linear_of(call, parameters)
+    if not parameters.p_values:
+        raise DefinitionError(
+            f"{call.model} was trained without p-values",
+            place=call.place,
+            hint="train it with calculate_p_values = true, or ask ml.weights",
+        )
+    found = _weight_rows(parameters, linear, is_standardized)
+    # The p-values are listed with the intercept first.
+    rows: list[dict[str, Any]] = []
+    for row in (found[-1], *found[:-1]):
+        pairs = row["category_weights"]
+        rows += [{**row, **pair} for pair in pairs] if pairs is not None else [{**row, "category": None}]
+    prefix = "" if is_standardized else "original_"
+    for row, sure in zip(rows, parameters.p_values, strict=True):
+        row["standard_error"] = getattr(sure, f"{prefix}standard_error")
+        row["p_value"] = getattr(sure, f"{prefix}p_value")
+    text, number = pa.string(), pa.float64()
+    types = {
+        "processed_input": text,
+        "category": text,
+        "weight": number,
+        "standard_error": number,
+        "p_value": number,
+    }
+    return context.keep(call, pa.Table.from_pylist([*rows[1:], rows[0]], schema=pa.schema(list(types.items()))))
 
 
 def feature_importance(call: Call, context: Context) -> str:
@@ -46,8 +79,7 @@ def feature_importance(call: Call, context: Context) -> str:
     parameters = stored.parameters
     trees = parameters.trees
     if trees is None:
-        instead = "ml.weights and ml.global_explain" if parameters.linear is not None else None
-        raise _other_kind(call, parameters, "the splits of boosted trees and random forests", instead)
+        raise _other_kind(call, parameters, "the splits of boosted trees and random forests")
     n_features = len(parameters.features)
     is_split = trees.feature >= 0
     feature = trees.feature[is_split]
@@ -127,16 +159,28 @@ def _weight_rows(parameters: Parameters, linear: Linear, is_standardized: bool) 
 
 
 def _no_features(stored: StoredVersion) -> list[str]:
-    """Return the snapshot's columns that are no features: label, weight, split, and the toolkit's own."""
+    """Return the snapshot's columns that are no features: label, weight, split, start, and the toolkit's own."""
     options = stored.facts["options"]
-    labels = options.get("INPUT_LABEL_COLS") or []
-    others = (options.get("INSTANCE_WEIGHT_COL"), stored.facts["split"]["column"])
-    return [*labels, *(str(name) for name in others if name), *_OWN_COLUMNS]
+    others = (options.get("INSTANCE_WEIGHT_COL"), options.get("KMEANS_INIT_COL"), stored.facts["split"]["column"])
+    return [stored.parameters.label, *(str(name) for name in others if name), *_OWN_COLUMNS]
 
 
-def _other_kind(call: Call, parameters: Parameters, what: str, instead: str | None) -> DefinitionError:
+def _linear_of(call: Call, parameters: Parameters) -> Linear:
+    if parameters.linear is None or parameters.task == "projection":
+        raise _other_kind(call, parameters, "the weights of a linear or logistic regression")
+    return parameters.linear
+
+
+def _other_kind(call: Call, parameters: Parameters, what: str) -> DefinitionError:
+    instead = "ml.weights and ml.global_explain"
+    if parameters.task == "clustering":
+        instead = "ml.centroids"
+    elif parameters.task == "projection":
+        instead = "ml.principal_components and ml.principal_component_info"
+    elif parameters.trees is not None:
+        instead = "ml.feature_importance and ml.global_explain"
     return DefinitionError(
         f"ml.{call.name} shows {what}, and {call.model} is a {parameters.model_type.lower()}",
         place=call.place,
-        hint=f"for this one there are {instead}" if instead else None,
+        hint=f"for this one there is {instead}",
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
 from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
@@ -37,9 +38,10 @@ class Predictions:
     score : float64 array of shape (n,)
         As the column ``score`` of ``compile_scoring``.
     prediction : int64 array of shape (n,), or None
-        The index of the predicted class; None for a regression.
-    probabilities : float64 array of shape (n, n_classes), or None
-        None for a regression.
+        The index of the predicted class, or of the nearest centroid, in ``parameters.classes``; None for a regression
+        and a projection.
+    probabilities : float64 array of shape (n, n_outputs), or None
+        Of all classes; the distances to all centroids; all components. None for a regression.
     """
 
     score: np.ndarray
@@ -71,7 +73,15 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     """
     import numpy as np
 
+    if parameters.task == "clustering":
+        found = distances(parameters, encoded)
+        index, distance = nearest(found)
+        return Predictions(distance, index, found)
     raw = raw_values(parameters, encoded)
+    if parameters.task == "projection":
+        return Predictions(raw[:, 0], None, raw)
+    if parameters.has_log_link:
+        return Predictions(np.exp(np.minimum(raw[:, 0], 709.0)), None, None)
     if parameters.task == "regression":
         return Predictions(raw[:, 0], None, None)
     if parameters.task == "binary":
@@ -91,7 +101,8 @@ def raw_values(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
     """Return what the model adds up from an encoded matrix, float64 of shape (n, n_outputs).
 
     The predicted value (regression), the log-odds of the positive class (binary) or the logarithms of what softmax
-    turns into probabilities (multiclass); of a forest, the value or the probabilities themselves.
+    turns into probabilities (multiclass); of a forest, the value or the probabilities themselves. With a log link,
+    the logarithm of the value.
     """
     if parameters.trees is None:
         return _linear_raw(parameters.only_linear(), parameters, encoded)
@@ -155,7 +166,7 @@ def score_arrow(
     reader = warehouse.stream(sql, batch_rows=batch_rows)
     fields = [reader.schema.field(index) for index in range(len(keep))]
     fields += [pa.field(SCORE, pa.float64()), pa.field(PREDICTION, pa.string())]
-    if probabilities and parameters.task != "regression":
+    if parameters.task == "projection" or (probabilities and parameters.task != "regression"):
         fields.append(pa.field(PROBABILITIES, pa.list_(pa.float64())))
     schema = pa.schema(fields)
     return pa.RecordBatchReader.from_batches(schema, _batches(reader, parameters, schema, len(keep), threshold))

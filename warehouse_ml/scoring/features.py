@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Kind = Literal["number", "boolean", "category", "date", "timestamp"]
-Encoding = Literal["standard", "one_hot", "label", "double"]
+Encoding = Literal["standard", "one_hot", "label", "double", "imputed"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
@@ -59,10 +59,11 @@ class FittedFeature:
         (seconds since 1970-01-01 00:00 UTC, exact to the microsecond).
     encoding : str
         ``standard``: (x - mean) / stddev with NULL as the mean, and 0 where stddev is 0; ``double``: x, with NULL as
-        missing; ``label``: 1..k in the order of ``categories``, 0 for NULL and unknown; ``one_hot``: 1..k, k + 1 for
-        NULL if training saw one, 0 for unknown, each code standing for a column of its own.
+        missing; ``imputed``: x, with NULL as the mean; ``label``: 1..k in the order of ``categories``, 0 for NULL and
+        unknown; ``one_hot``: 1..k, k + 1 for NULL if training saw one, 0 for unknown, each code standing for a column
+        of its own.
     mean, stddev : float
-        Of the training rows, population standard deviation; used by ``standard``.
+        Of the training rows, population standard deviation; used by ``standard``, the mean by ``imputed`` too.
     categories : tuple of str
         Ascending by code point; used by ``label`` and ``one_hot``.
     has_null : bool
@@ -128,6 +129,8 @@ def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
             mean = nodes.number(feature.mean)
             centred = exp.Sub(this=exp.Coalesce(this=value, expressions=[mean]), expression=mean.copy())
             return exp.Div(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
+        case "imputed":
+            return exp.Coalesce(this=value, expressions=[nodes.number(feature.mean)])
         case "label" | "one_hot":
             codes = [float(code + 1) for code in range(len(feature.categories))]
             null_code = float(len(codes) + 1) if feature.has_null else 0.0

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from warehouse_ml.scoring import nodes
-from warehouse_ml.scoring.features import cleaned, encoded, encoded_name, with_null
+from warehouse_ml.scoring.features import FittedFeature, cleaned, encoded, encoded_name
 from warehouse_ml.scoring.parameters import Parameters
 
-__all__ = ["raw_select"]
+__all__ = ["by_category", "inputs_select", "raw_select"]
 
 
 def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], names: Sequence[str]) -> exp.Select:
@@ -32,13 +32,6 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
     exp.Select
         The kept columns and one double for each output. Terms are added from left to right, as the arrays are.
     """
-    # A number is standardised once; a category stays a text, because its weight is looked up by the text itself.
-    inputs = nodes.kept(keep, nodes.INPUT)
-    for index, feature in enumerate(parameters.features):
-        value = cleaned(feature)
-        if feature.encoding != "one_hot":
-            value = encoded(feature, value)
-        inputs.append(nodes.projection(value, encoded_name(index)))
     outputs = nodes.kept(keep)
     linear = parameters.only_linear()
     for name, intercept, weights in zip(names, linear.intercepts, linear.weights, strict=True):
@@ -46,9 +39,32 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
         for index, (feature, slots) in enumerate(zip(parameters.features, weights, strict=True)):
             value = nodes.column(encoded_name(index))
             if feature.encoding == "one_hot":
-                looked_up = nodes.lookup(value, feature.categories, slots[: len(feature.categories)], 0.0)
-                terms.append(with_null(value, looked_up, slots[-1] if feature.has_null else 0.0))
+                terms.append(by_category(feature, value, slots, 0.0))
             else:
                 terms.append(exp.Mul(this=nodes.number(slots[0]), expression=value))
         outputs.append(nodes.projection(nodes.total(terms), name))
-    return nodes.select_from(outputs, nodes.select_from(inputs, source.copy()), "wml_encoded")
+    return nodes.select_from(outputs, inputs_select(parameters, source, keep), "wml_encoded")
+
+
+def inputs_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str]) -> exp.Select:
+    """Return the query of the kept columns and of what each feature's terms are made from.
+
+    A number is standardised once; a category stays a text, because its weight is looked up by the text itself.
+    """
+    inputs = nodes.kept(keep, nodes.INPUT)
+    for index, feature in enumerate(parameters.features):
+        value = cleaned(feature)
+        if feature.encoding != "one_hot":
+            value = encoded(feature, value)
+        inputs.append(nodes.projection(value, encoded_name(index)))
+    return nodes.select_from(inputs, source.copy())
+
+
+def by_category(feature: FittedFeature, value: exp.Expr, slots: Sequence[float], unknown: float) -> exp.Expr:
+    """Return the number that belongs to a category's slot, or the one of an unknown category."""
+    looked_up = nodes.lookup(value, feature.categories, slots[: len(feature.categories)], unknown)
+    null_value = slots[-1] if feature.has_null else unknown
+    if null_value == unknown:
+        return looked_up
+    is_null = exp.Is(this=value.copy(), expression=exp.Null())
+    return nodes.case([(is_null, nodes.number(null_value))], looked_up)

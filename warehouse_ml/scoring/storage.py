@@ -6,8 +6,13 @@ table                   one row per
 ``model``               the model (exactly one)
 ``features``            feature: name, kind, encoding and statistics
 ``categories``          feature and code
-``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models)
-``expected``            output and feature: the mean of what it adds           (linear models)
+``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models, projections)
+``expected``            output and feature: the mean of what it adds           (linear models, projections)
+``p_values``            row of ``coefficients``: how sure it is                (linear models, if asked for)
+``components``          component: what it explains                            (projections)
+``clusters``            cluster, from 1                                        (clusterings)
+``centroids``           cluster, feature and slot                              (clusterings)
+``estimator``           the estimator and its link (exactly one)               (SKLEARN)
 ``outputs``             output: where its sum starts                           (trees)
 ``trees``               tree: the output that it adds to, -1 for all           (trees)
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
@@ -21,8 +26,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scoring import storage_parts as parts
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
+from warehouse_ml.scoring.storage_parts import is_finite as _is_finite
+from warehouse_ml.scoring.storage_parts import require as _require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +47,16 @@ _MODEL_TYPES = {
     "BOOSTED_TREE_REGRESSOR": "trees",
     "RANDOM_FOREST_CLASSIFIER": "trees",
     "RANDOM_FOREST_REGRESSOR": "trees",
+    "KMEANS": "clusters",
+    "PCA": "linear",
+    "SKLEARN": "estimator",
+}
+_N_CLASSES = {
+    "regression": (0, 0),
+    "projection": (0, 0),
+    "clustering": (1, 2**31),
+    "binary": (2, 2),
+    "multiclass": (3, 2**31),
 }
 
 
@@ -67,7 +85,7 @@ def _schemas() -> dict[str, pa.Schema]:
         ],
         "categories": [("feature", integer), ("code", integer), ("category", text)],
         "coefficients": [("output", integer), ("feature", integer), ("slot", integer), ("weight", real)],
-        "expected": [("output", integer), ("feature", integer), ("expected", real)],
+        **parts.fields(),
         "outputs": [("output", integer), ("baseline", real)],
         "trees": [("tree", integer), ("output", integer)],
         "nodes": [
@@ -120,11 +138,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     }
     if parameters.linear is not None:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
-        rows["expected"] = [
-            {"output": output, "feature": feature, "expected": expected}
-            for output, by_feature in enumerate(parameters.linear.expected)
-            for feature, expected in enumerate(by_feature)
-        ]
+    rows.update(parts.part_rows(parameters))
     import pyarrow as pa
 
     schemas = _schemas()
@@ -154,7 +168,8 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     _require(family is not None, "model", f'names an unknown model type "{head["model_type"]}"')
     _require(head["task"] in TASKS, "model", f'names an unknown task "{head["task"]}"')
     classes = tuple(head["classes"])
-    n_classes = {"regression": (0, 0), "binary": (2, 2), "multiclass": (3, 2**31)}[head["task"]]
+    n_classes = _N_CLASSES[head["task"]]
+    parts.check_task(head["model_type"], head["task"], classes)
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
@@ -166,10 +181,18 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
         label_type=head["label_type"],
         classes=classes,
         features=features,
+        estimator=parts.read_estimator(_rows(tables, "estimator"), head["task"]) if family == "estimator" else None,
+        components=parts.read_components(_rows(tables, "components")) if head["task"] == "projection" else None,
     )
+    if shape.estimator is not None:
+        family = parts.family_of(shape.estimator)
     linear = _linear(tables, shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
-    return Parameters(**{**vars(shape), "linear": linear, "trees": trees})
+    clusters = None
+    if family == "clusters":
+        clusters = parts.read_clusters(_rows(tables, "clusters"), _rows(tables, "centroids"), shape)
+    p_values = parts.read_p_values(_table(tables, "p_values").to_pylist(), shape) if "p_values" in tables else ()
+    return Parameters(**{**vars(shape), "linear": linear, "trees": trees, "clusters": clusters, "p_values": p_values})
 
 
 def _coefficient_rows(linear: Linear) -> list[dict[str, Any]]:
@@ -271,12 +294,7 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
 
 def _linear(tables: Mapping[str, pa.Table], shape: Parameters) -> Linear:
     rows = _rows(tables, "coefficients")
-    expected = [
-        (output, feature, slot)
-        for output in range(shape.n_outputs)
-        for feature in range(-1, len(shape.features))
-        for slot in range(1 if feature < 0 else shape.features[feature].n_slots)
-    ]
+    expected = parts.weight_places(shape)
     found = [(row["output"], row["feature"], row["slot"]) for row in rows]
     _require(found == expected, "coefficients", "does not have one weight for each output, feature and slot")
     _require(all(_is_finite(row["weight"]) for row in rows), "coefficients", "has a weight that is not finite")
@@ -285,14 +303,8 @@ def _linear(tables: Mapping[str, pa.Table], shape: Parameters) -> Linear:
     for _ in range(shape.n_outputs):
         intercepts.append(next(weights))
         outputs.append(tuple(tuple(next(weights) for _ in range(f.n_slots)) for f in shape.features))
-    means = _rows(tables, "expected")
-    n_features = len(shape.features)
-    keys = [(output, feature) for output in range(shape.n_outputs) for feature in range(n_features)]
-    _require([(row["output"], row["feature"]) for row in means] == keys, "expected", "is out of order")
-    _require(all(_is_finite(row["expected"]) for row in means), "expected", "has a number that is not finite")
-    values = [row["expected"] for row in means]
-    by_output = (tuple(values[start : start + n_features]) for start in range(0, len(values), n_features))
-    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs), expected=tuple(by_output))
+    means = parts.read_expected(_rows(tables, "expected"), shape)
+    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs), expected=means)
 
 
 def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
@@ -365,12 +377,3 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
         n_values == shape.n_outputs > 1 and low == high == -1
     )
     _require(fits, "trees", "adds to an unknown output")
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0
-
-
-def _require(holds: bool, table: str, what: str) -> None:
-    if not holds:
-        raise ArtifactError(f'the table "{table}" of the parameters {what}', hint="train the model again")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError
+from warehouse_ml.options import ESTIMATORS, UNLABELLED, is_classification
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.arrays import matrix
 from warehouse_ml.scoring.features import FittedFeature, encode_select
@@ -16,7 +17,10 @@ from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.parity import ParityReport, check_parity
 from warehouse_ml.training.estimators import SEED, Sample, fit_boosting, fit_forest, fit_linear
 from warehouse_ml.training.labels import Label, read_label
+from warehouse_ml.training.p_values import fit_with_p_values
 from warehouse_ml.training.preprocessing import EVAL, TRAIN
+from warehouse_ml.training.sklearn_estimators import fit_sklearn
+from warehouse_ml.training.unlabelled import fit_unlabelled
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ class FitResult:
         How closely the parameters agree with the estimator that was fitted.
     n_train, n_eval : int
         Rows used.
+    metrics : dict
+        Of a model without a label, on the rows that it was trained on; empty for all others.
     """
 
     parameters: Parameters
@@ -53,6 +59,7 @@ class FitResult:
     parity: ParityReport = field(default_factory=lambda: ParityReport(0, (), 0.0, 0))
     n_train: int = 0
     n_eval: int = 0
+    metrics: dict[str, float | None] = field(default_factory=dict)
 
 
 def fit(
@@ -81,7 +88,7 @@ def fit(
     model_type : str
         Upper case, one of ``MODEL_TYPES``.
     label : str
-        The column to learn.
+        The column to learn; empty for a model type without one.
     weight_column : str, optional
         A number >= 0 for each row.
     options : mapping
@@ -101,14 +108,27 @@ def fit(
     Raises
     ------
     DataError
-        If there are no features or training rows, the label or weights cannot be learned from, or class_weights do
-        not fit the classes.
+        If there are no features or training rows, the label or weights cannot be learned from, class_weights do not
+        fit the classes, or the estimator refuses the rows.
+    DefinitionError
+        If a SKLEARN's estimator has no such parameter.
     ArtifactError
         If the parameters do not score as the estimator does.
     """
     if not features:
         raise DataError("there are no features to train on", place=place)
-    target = read_label(warehouse, relation, label, model_type=model_type, split_column=split_column, place=place)
+    if model_type in UNLABELLED:
+        fitted, n_rows = fit_unlabelled(
+            warehouse, relation, features, model_type=model_type, options=options, order_by=order_by, place=place
+        )
+        parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
+        return FitResult(
+            fitted.parameters, fitted.training_info, fitted.warnings, parity, n_train=n_rows, metrics=fitted.metrics
+        )
+    learner = model_type
+    if model_type == "SKLEARN":
+        learner = "SKLEARN_CLASSIFIER" if is_classification(model_type, options) else "SKLEARN_REGRESSOR"
+    target = read_label(warehouse, relation, label, model_type=learner, split_column=split_column, place=place)
     train, evaluation = _read(warehouse, relation, features, target, weight_column, split_column, order_by)
     train = _weighted(train, target, weight_column, options, place)
     if evaluation is not None:
@@ -123,11 +143,17 @@ def fit(
         classes=target.classes,
         features=tuple(features),
     )
-    if model_type.startswith("RANDOM_FOREST"):
+    if model_type == "SKLEARN":
+        if ESTIMATORS[options["ESTIMATOR"]].form in ("tree", "forest", "gradient_boosting"):
+            _check_float32(train, features, place)
+        fitted = fit_sklearn(shape, options, train, evaluation, place)
+    elif model_type.startswith("RANDOM_FOREST"):
         _check_float32(train, features, place)
         fitted = fit_forest(shape, options, train, evaluation)
     elif model_type.startswith("BOOSTED_TREE"):
         fitted = fit_boosting(shape, options, train, evaluation)
+    elif options.get("CALCULATE_P_VALUES"):
+        fitted = fit_with_p_values(shape, options, train, evaluation, place)
     else:
         fitted = fit_linear(shape, options, train, evaluation)
     parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)

@@ -10,6 +10,8 @@ timestamp    seconds since 1970-01-01 UTC, then as a number      seconds, NULL i
 text, enum   one column a category, NULL is one, unknown is 0    1..k alphabetically, 0 NULL and unknown
 ===========  ==================================================  ======================================
 
+Some models need a variant of these: numbers centred but not scaled, or as they are with NULL as the mean.
+
 Where this differs from BigQuery ML: a boolean is a number and not a category of a linear model, and dates and
 timestamps are one number each.
 """
@@ -22,7 +24,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.scoring.features import FittedFeature, Kind, cleaned, kind_of
+from warehouse_ml.options import ESTIMATORS
+from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -37,7 +40,9 @@ __all__ = [
     "infer_features",
 ]
 
-Family = Literal["linear", "trees"]
+Family = Literal["linear", "centred", "imputed", "trees", "imputed_trees"]
+"""As in the table, or with other numbers: ``centred``, as linear but in their own unit; ``imputed``, as linear but as
+they are, NULL as the mean; ``imputed_trees``, as trees but NULL as the mean."""
 
 TRAIN = "train"
 """What the split column holds for a row to be trained on."""
@@ -67,9 +72,32 @@ class FeatureColumn:
     kind: Kind
 
 
-def family_of(model_type: str) -> Family:
-    """Return the preprocessing that a model type asks for."""
-    return "linear" if model_type in ("LINEAR_REG", "LOGISTIC_REG") else "trees"
+def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Family:
+    """Return the preprocessing that a model asks for.
+
+    Parameters
+    ----------
+    model_type : str
+        Upper case, one of ``MODEL_TYPES``.
+    options : mapping, optional
+        As ``resolve_options`` gives them; a SKLEARN needs them.
+    """
+    options = options or {}
+    match model_type:
+        case "LINEAR_REG" | "LOGISTIC_REG":
+            return "linear"
+        case "KMEANS" if not options.get("STANDARDIZE_FEATURES", True):
+            # Distances are the same when all rows move together, angles are not.
+            return "imputed" if options.get("DISTANCE_TYPE") == "COSINE" else "centred"
+        case "PCA" if not options.get("SCALE_FEATURES", True):
+            return "centred"
+        case "KMEANS" | "PCA":
+            return "linear"
+        case "SKLEARN":
+            form = ESTIMATORS[options["ESTIMATOR"]].form
+            return "linear" if form == "linear" else "imputed_trees" if form == "gradient_boosting" else "trees"
+        case _:
+            return "trees"
 
 
 def infer_features(
@@ -132,7 +160,7 @@ def fit_preprocessing(
     features : sequence of FeatureColumn
         What to fit, in the order of the model.
     family : str
-        ``linear`` or ``trees``.
+        As ``family_of`` gives it.
     split_column : str
         The column that holds ``train``, ``eval`` or ``test``.
     place : str, optional
@@ -168,15 +196,18 @@ def fit_preprocessing(
     return tuple(
         _with_categories(feature, categories[index])
         if feature.kind == "category"
-        else _with_moments(feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index))
+        else _with_moments(
+            feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index), family
+        )
         for index, feature in enumerate(unfitted)
     )
 
 
 def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     if feature.kind == "category":
-        return FittedFeature(feature.name, feature.kind, "one_hot" if family == "linear" else "label")
-    return FittedFeature(feature.name, feature.kind, "standard" if family == "linear" else "double")
+        return FittedFeature(feature.name, feature.kind, "label" if family in ("trees", "imputed_trees") else "one_hot")
+    encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
+    return FittedFeature(feature.name, feature.kind, encodings.get(family, "standard"))
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:
@@ -205,7 +236,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
             place=place,
             hint="turn such values into NULL in the query",
         )
-    if family == "linear" and feature.kind == "number" and found[f"n_{index}"]:
+    if family != "trees" and feature.kind == "number" and found[f"n_{index}"]:
         largest = max(abs(found[f"min_{index}"]), abs(found[f"max_{index}"]))
         if largest > _LARGEST_SQUARE:
             raise DataError(
@@ -219,14 +250,18 @@ def _is_constant(found: Mapping[str, Any], index: int) -> bool:
     return bool(found[f"min_{index}"] == found[f"max_{index}"])
 
 
-def _with_moments(feature: FittedFeature, mean: float | None, stddev: float | None, is_constant: bool) -> FittedFeature:
-    if feature.encoding != "standard" or mean is None or stddev is None:
+def _with_moments(
+    feature: FittedFeature, mean: float | None, stddev: float | None, is_constant: bool, family: Family
+) -> FittedFeature:
+    if feature.encoding == "double" or mean is None or stddev is None:
         return feature
     if is_constant or stddev == 0:
-        return replace(feature, mean=mean)
+        # A constant in its own unit still tells how far another row is from it.
+        return replace(feature, mean=mean, stddev=1.0 if family == "centred" else 0.0)
     # The mean is as exact as the deviation makes sense, also where it is close to 0.
     decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
-    return replace(feature, mean=round(mean, decimals), stddev=float(f"{stddev:.{_DIGITS}g}"))
+    scale = 1.0 if family == "centred" else float(f"{stddev:.{_DIGITS}g}")
+    return replace(feature, mean=round(mean, decimals), stddev=scale)
 
 
 def _with_categories(feature: FittedFeature, found: set[str | None]) -> FittedFeature:

@@ -79,7 +79,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         raise error.placed(definition.place, first_line=definition.query_line) from None
     columns = warehouse.columns(all_of(warehouse, _READ))
     split = definition.split
-    label = _named(columns, definition.label, "label column", definition)
+    label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
     if definition.weight_column:
         _named(columns, definition.weight_column, "instance_weight_col", definition)

@@ -17,6 +17,7 @@ from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import DefinitionError, WmlError
 from warehouse_ml.functions import Context
+from warehouse_ml.options import is_classification
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version, VersionContent
 from warehouse_ml.requests.predict import LOG_COLUMNS
 from warehouse_ml.scoring import compile_scoring, scoring_path
@@ -159,7 +160,7 @@ def _train(
     result = _fit(warehouse, definition, rows, say)
     say("scoring the rows held out")
     threshold = float(node.config.get("threshold", 0.5))
-    metrics = measure_held_out(warehouse, result.parameters, rows.n_eval, threshold) if rows.n_eval else {}
+    metrics = measure_held_out(warehouse, result.parameters, rows.n_eval, threshold) if rows.n_eval else result.metrics
     verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, rows.n_eval, promote)
     say("publishing the version")
     commit, is_dirty = git_state(catalog.project.root)
@@ -192,18 +193,21 @@ def _train(
 
 
 def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, say: Callable[[str], None]) -> FitResult:
-    excluded = {definition.label, definition.split.column, definition.weight_column} - {None}
+    start_column = definition.options.get("KMEANS_INIT_COL")
+    excluded = {definition.label, definition.split.column, definition.weight_column, start_column} - {None, ""}
     features = infer_features(rows.columns, exclude=[str(name) for name in excluded], place=definition.place)
     _refuse_reserved(definition, [feature.name for feature in features])
-    task = "regression" if definition.model_type.endswith(("REGRESSOR", "LINEAR_REG")) else "classification"
-    say("looking for labels in disguise")
-    refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows, task)
+    if definition.label:
+        is_classification_task = is_classification(definition.model_type, definition.options)
+        task = "classification" if is_classification_task else "regression"
+        say("looking for labels in disguise")
+        refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows, task)
     say(f"fitting {definition.model_type.lower()} on {rows.n_train:,} rows")
     fitted = fit_preprocessing(
         warehouse,
         TRAINING_ROWS,
         features,
-        family_of(definition.model_type),
+        family_of(definition.model_type, definition.options),
         split_column=SPLIT,
         place=definition.place,
     )
@@ -252,8 +256,8 @@ def _content(
 
 def _scoring_sql(parameters: Parameters, engine: str) -> str:
     if scoring_path(parameters) != "sql":
-        n_leaves = parameters.trees.n_leaves if parameters.trees else 0
-        return f"-- {n_leaves:,} leaves are too many for one statement: this version is scored from its parameters.\n"
+        size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{parameters.n_outputs:,} outputs"
+        return f"-- {size} are too many for one statement: this version is scored from its parameters.\n"
     keep = ["request_id", "requested_at", *(feature.name for feature in parameters.features)]
     query = compile_scoring(parameters, exp.to_table("wml_input"), keep=keep)
     return query.sql(dialect=engine, copy=False) + "\n"
@@ -276,6 +280,11 @@ def _decide(
         return Verdict(CHAMPION, "the first version", None)
     if promote == "always":
         return Verdict(CHAMPION, "promoted without a comparison, as asked", champion)
+    if not result.parameters.label:
+        told = result.parameters.model_type.lower()
+        return Verdict(
+            CHAMPION, f"the newest serves: no rows are held out to compare versions of a {told} on", champion
+        )
     return compare_with_champion(warehouse, result.parameters, metrics, n_held_out, registry.load(champion))
 
 
