@@ -22,7 +22,13 @@ FEATURES = (
     FittedFeature("c", "category", "one_hot", categories=("O'Hare", "b"), has_null=True),
 )
 PARAMETERS = Parameters(
-    "LOGISTIC_REG", "binary", "y", "BOOLEAN", ("false", "true"), FEATURES, Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),))
+    "LOGISTIC_REG",
+    "binary",
+    "y",
+    "BOOLEAN",
+    ("false", "true"),
+    FEATURES,
+    Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),), ((0.0, 0.5),)),
 )
 
 
@@ -82,7 +88,7 @@ def test_extreme_scores_stay_in_range(warehouse):
         "BOOLEAN",
         ("false", "true"),
         (FittedFeature("x", "number", "standard", mean=0.0, stddev=1.0),),
-        Linear((0.0,), (((1.0,),),)),
+        Linear((0.0,), (((1.0,),),), ((0.0,),)),
     )
     source = sqlglot.parse_one("select unnest([-1e300, -800.0, 800.0, 1e300]) as x", read="duckdb")
     scores = warehouse.fetch(compile_scoring(steep, source).sql(dialect="duckdb"))["score"].to_pylist()

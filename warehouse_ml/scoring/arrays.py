@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
-from warehouse_ml.scoring.features import encode_select, encoded_name
+from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Predictions", "matrix", "predict", "score_arrow"]
+__all__ = ["Predictions", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
 # Rows walked through all trees at once: few enough that their values stay in the processor's cache.
 _BLOCK_ROWS = 4096
@@ -78,9 +77,7 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
         found = distances(parameters, encoded)
         index, distance = nearest(found)
         return Predictions(distance, index, found)
-    raw = _linear_raw(parameters.only_linear(), parameters, encoded) if parameters.trees is None else None
-    if raw is None:
-        raw = _trees_raw(_require_trees(parameters), parameters, encoded)
+    raw = raw_values(parameters, encoded)
     if parameters.task == "projection":
         return Predictions(raw[:, 0], None, raw)
     if parameters.has_log_link:
@@ -98,6 +95,29 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     for output in range(1, weights.shape[1]):
         total += weights[:, output]
     return Predictions(1.0 / total, prediction, weights / total[:, None])
+
+
+def raw_values(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
+    """Return what the model adds up from an encoded matrix, float64 of shape (n, n_outputs).
+
+    The predicted value (regression), the log-odds of the positive class (binary) or the logarithms of what softmax
+    turns into probabilities (multiclass); of a forest, the value or the probabilities themselves. With a log link,
+    the logarithm of the value.
+    """
+    if parameters.trees is None:
+        return _linear_raw(parameters.only_linear(), parameters, encoded)
+    return _trees_raw(parameters.trees, parameters, encoded)
+
+
+def linear_terms(feature: FittedFeature, slots: Sequence[float], column: np.ndarray) -> np.ndarray:
+    """Return what a feature adds to an output of a linear model: its encoded column by its weights."""
+    import numpy as np
+
+    if feature.encoding == "one_hot":
+        # Code 0 is an unknown category, which adds nothing.
+        by_code: np.ndarray = np.array([0.0, *slots])[column.astype(np.int64)]
+        return by_code
+    return slots[0] * column
 
 
 def score_arrow(
@@ -175,12 +195,6 @@ def _batches(
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _require_trees(parameters: Parameters) -> Trees:
-    if parameters.trees is None:
-        raise ArtifactError(f"the parameters of a {parameters.model_type.lower()} have no trees")
-    return parameters.trees
-
-
 def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
     import numpy as np
 
@@ -188,11 +202,7 @@ def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> 
     for output, (intercept, weights) in enumerate(zip(linear.intercepts, linear.weights, strict=True)):
         total = np.full(len(encoded), intercept)
         for index, (feature, slots) in enumerate(zip(parameters.features, weights, strict=True)):
-            if feature.encoding == "one_hot":
-                # Code 0 is an unknown category, which adds nothing.
-                total += np.array([0.0, *slots])[encoded[:, index].astype(np.int64)]
-            else:
-                total += slots[0] * encoded[:, index]
+            total += linear_terms(feature, slots, encoded[:, index])
         raw[:, output] = total
     return raw
 

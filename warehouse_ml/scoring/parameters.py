@@ -35,10 +35,13 @@ class Linear:
         One for each output.
     weights : tuple of tuple of tuple of float
         By output, feature and slot: one slot for a number, one for each code of a category, in order from code 1.
+    expected : tuple of tuple of float
+        By output and feature: the mean of what the feature adds, over the training rows with their weights.
     """
 
     intercepts: tuple[float, ...]
     weights: tuple[tuple[tuple[float, ...], ...], ...]
+    expected: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,12 @@ class Trees:
         What a leaf adds; 0 elsewhere. One value, or one for each output.
     output : int32 array of shape (n_trees,)
         The output that the tree adds to, or -1 for all of them (n_values is the number of outputs then).
+    cover : float64 array of shape (n_nodes,)
+        How many training rows reach the node, above 0: rows as they are for boosting; for a forest those drawn for
+        the tree, by their weights.
+    gain : float64 array of shape (n_nodes,)
+        By how much the split lowers the loss of the rows that reach it, 0 at a leaf: as scikit-learn's boosting
+        computes it from gradients; for a forest, the impurity times the cover, less that of the children.
     """
 
     baselines: tuple[float, ...]
@@ -75,6 +84,8 @@ class Trees:
     right: np.ndarray
     value: np.ndarray
     output: np.ndarray
+    cover: np.ndarray
+    gain: np.ndarray
 
     @property
     def n_trees(self) -> int:

@@ -7,6 +7,7 @@ table                   one row per
 ``features``            feature: name, kind, encoding and statistics
 ``categories``          feature and code
 ``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models, projections)
+``expected``            output and feature: the mean of what it adds           (linear models, projections)
 ``p_values``            row of ``coefficients``: how sure it is                (linear models, if asked for)
 ``components``          component: what it explains                            (projections)
 ``clusters``            cluster, from 1                                        (clusterings)
@@ -96,6 +97,8 @@ def _schemas() -> dict[str, pa.Schema]:
             ("left", integer),
             ("right", integer),
             ("values", pa.list_(real)),
+            ("cover", real),
+            ("gain", real),
         ],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
@@ -183,7 +186,7 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     )
     if shape.estimator is not None:
         family = parts.family_of(shape.estimator)
-    linear = _linear(_rows(tables, "coefficients"), shape) if family == "linear" else None
+    linear = _linear(tables, shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
     clusters = None
     if family == "clusters":
@@ -228,6 +231,8 @@ def _tree_tables(trees: Trees, schemas: Mapping[str, pa.Schema]) -> dict[str, pa
         split_only(trees.left),
         split_only(trees.right),
         values,
+        pa.array(trees.cover),
+        split_only(trees.gain),
     ]
     outputs = {"output": list(range(len(trees.baselines))), "baseline": list(trees.baselines)}
     roots = {"tree": list(range(trees.n_trees)), "output": trees.output.tolist()}
@@ -287,7 +292,8 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
     return tuple(features)
 
 
-def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
+def _linear(tables: Mapping[str, pa.Table], shape: Parameters) -> Linear:
+    rows = _rows(tables, "coefficients")
     expected = parts.weight_places(shape)
     found = [(row["output"], row["feature"], row["slot"]) for row in rows]
     _require(found == expected, "coefficients", "does not have one weight for each output, feature and slot")
@@ -297,7 +303,8 @@ def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
     for _ in range(shape.n_outputs):
         intercepts.append(next(weights))
         outputs.append(tuple(tuple(next(weights) for _ in range(f.n_slots)) for f in shape.features))
-    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs))
+    means = parts.read_expected(_rows(tables, "expected"), shape)
+    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs), expected=means)
 
 
 def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
@@ -333,6 +340,8 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
         right=numbers("right", -1, np.int32),
         value=value,
         output=np.array([row["output"] for row in roots], dtype=np.int32),
+        cover=numbers("cover", -1.0, np.float64),
+        gain=numbers("gain", 0.0, np.float64),
     )
     _check_trees(trees, is_leaf, shape)
     return trees
@@ -343,6 +352,8 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
 
     is_finite = np.isfinite(trees.threshold).all() and np.isfinite(trees.value).all()
     _require(bool(is_finite and np.isfinite(trees.baselines).all()), "nodes", "has a number that is not finite")
+    is_counted = (trees.cover > 0).all() and np.isfinite(trees.cover).all() and np.isfinite(trees.gain).all()
+    _require(bool(is_counted), "nodes", "has a cover that is not above 0, or a gain that is not finite")
     sizes = np.bincount(np.maximum(trees.tree, 0), minlength=trees.n_trees)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     in_order = len(sizes) == trees.n_trees and (sizes > 0).all() and (trees.tree >= 0).all()

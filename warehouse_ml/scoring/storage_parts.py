@@ -1,4 +1,4 @@
-"""The tables that only some models have: p-values, components, clusters, and the estimator of a SKLEARN."""
+"""The tables that only some models have: expected terms, p-values, components, clusters, a SKLEARN's estimator."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = [
     "read_clusters",
     "read_components",
     "read_estimator",
+    "read_expected",
     "read_p_values",
     "require",
     "weight_places",
@@ -39,6 +40,7 @@ def fields() -> dict[str, list[tuple[str, pa.DataType]]]:
     text, integer, real, flag = pa.string(), pa.int32(), pa.float64(), pa.bool_()
     place = [("feature", integer), ("slot", integer)]
     return {
+        "expected": [("output", integer), ("feature", integer), ("expected", real)],
         "p_values": [("output", integer), *place, *((name, real) for name in _MEASURES)],
         "components": [
             ("component", integer),
@@ -55,6 +57,12 @@ def fields() -> dict[str, list[tuple[str, pa.DataType]]]:
 def part_rows(parameters: Parameters) -> dict[str, _Rows]:
     """Return the rows of the tables that the model has."""
     rows: dict[str, _Rows] = {}
+    if parameters.linear is not None:
+        rows["expected"] = [
+            {"output": output, "feature": feature, "expected": expected}
+            for output, by_feature in enumerate(parameters.linear.expected)
+            for feature, expected in enumerate(by_feature)
+        ]
     if parameters.p_values:
         places = weight_places(parameters)
         rows["p_values"] = [
@@ -162,6 +170,16 @@ def read_clusters(rows: _Rows, values: _Rows, shape: Parameters) -> Clusters:
         lengths = [sum(value * value for slots in centroid for value in slots) for centroid in centroids]
         require(all(abs(length - 1) < 1e-6 for length in lengths), "centroids", "has one whose length is not 1")
     return Clusters(distance, centroids, tuple(row["n_rows"] for row in rows))
+
+
+def read_expected(rows: _Rows, shape: Parameters) -> tuple[tuple[float, ...], ...]:
+    """Return the mean of what each feature adds to each output."""
+    n_features = len(shape.features)
+    places = [(output, feature) for output in range(shape.n_outputs) for feature in range(n_features)]
+    require([(row["output"], row["feature"]) for row in rows] == places, "expected", "is out of order")
+    values = [row["expected"] for row in rows]
+    require(all(is_finite(value) for value in values), "expected", "has a number that is not finite")
+    return tuple(tuple(values[start : start + n_features]) for start in range(0, len(values), n_features))
 
 
 def read_p_values(rows: _Rows, shape: Parameters) -> tuple[PValue, ...]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.parameters import Linear, Parameters
+from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.grown import boosted_trees, forest_trees
 
@@ -121,10 +121,7 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
         estimator.fit(matrix, train.label, sample_weight=train.weight)
     coefficients = np.atleast_2d(estimator.coef_)
     intercepts = np.broadcast_to(np.atleast_1d(estimator.intercept_), (shape.n_outputs,))
-    linear = Linear(
-        intercepts=tuple(intercepts.tolist()),
-        weights=tuple(design.by_feature(coefficients[output]) for output in range(shape.n_outputs)),
-    )
+    linear = design.linear(intercepts, coefficients, train.encoded, train.weight)
 
     def expect(encoded: np.ndarray) -> Predictions:
         return expected(estimator, shape, design.expand(encoded))

@@ -37,6 +37,8 @@ def boosted_trees(estimator: Any) -> Trees:
         right=np.where(is_leaf, -1, flat["right"].astype(np.int64)).astype(np.int32),
         value=np.where(is_leaf, flat["value"], 0.0).reshape(-1, 1),
         output=np.array([output for output, _ in predictors], dtype=np.int32),
+        cover=flat["count"].astype(np.float64),
+        gain=np.where(is_leaf, 0.0, flat["gain"]),
     )
 
 
@@ -76,6 +78,11 @@ def _of_trees(trees: list[Any], value: np.ndarray, output: np.ndarray, baselines
     split_thresholds = [exact_threshold(threshold) for threshold in raw[~is_leaf].tolist()]
     thresholds = np.zeros(len(raw))
     thresholds[~is_leaf] = split_thresholds
+    cover = np.concatenate([tree.weighted_n_node_samples for tree in trees])
+    impurity = cover * np.concatenate([tree.impurity for tree in trees])
+    roots = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+    right = np.concatenate([tree.children_right for tree in trees])
+    gain = impurity - impurity[roots + left] - impurity[roots + right]
     return Trees(
         baselines=baselines,
         tree=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
@@ -84,9 +91,11 @@ def _of_trees(trees: list[Any], value: np.ndarray, output: np.ndarray, baselines
         threshold=thresholds,
         is_missing_left=~is_leaf & np.concatenate([tree.missing_go_to_left for tree in trees]).astype(bool),
         left=np.where(is_leaf, -1, left).astype(np.int32),
-        right=np.where(is_leaf, -1, np.concatenate([tree.children_right for tree in trees])).astype(np.int32),
+        right=np.where(is_leaf, -1, right).astype(np.int32),
         value=np.where(is_leaf[:, None], value, 0.0),
         output=output,
+        cover=cover,
+        gain=np.where(is_leaf, 0.0, gain),
     )
 
 

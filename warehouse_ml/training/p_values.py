@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.parameters import Linear, Parameters, PValue
+from warehouse_ml.scoring.parameters import Parameters, PValue
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.estimators import Fitted, Sample, expected, one_row
 
@@ -99,7 +99,7 @@ def fit_with_p_values(
     coefficients = np.zeros(everything.shape[1])
     coefficients[used] = np.ravel(estimator.coef_)
     intercept = float(np.ravel(estimator.intercept_)[0]) if has_intercept else 0.0
-    linear = Linear((intercept,), (design.by_feature(coefficients),))
+    linear = design.linear([intercept], coefficients[None], train.encoded, train.weight)
     weights = np.concatenate([[intercept] * has_intercept, coefficients[used]])
     sure = _Certainty.of(shape, columns, weights, train, place)
     parameters = replace(

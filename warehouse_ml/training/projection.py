@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.parameters import Components, Linear, Parameters
+from warehouse_ml.scoring.parameters import Components, Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.estimators import SEED, Fitted
 
@@ -77,10 +77,7 @@ def fit_components(shape: Parameters, options: Mapping[str, Any], encoded: np.nd
         # Nothing varies along the others.
         estimator = PCA(n_components=n_varying, svd_solver=solver, random_state=SEED).fit(rows)
     directions = estimator.components_
-    linear = Linear(
-        intercepts=tuple((-(estimator.mean_ @ directions.T)).tolist()),
-        weights=tuple(design.by_feature(direction) for direction in directions),
-    )
+    linear = design.linear(-(estimator.mean_ @ directions.T), directions, encoded)
     components = Components(
         tuple(estimator.explained_variance_.tolist()), tuple(estimator.explained_variance_ratio_.tolist())
     )

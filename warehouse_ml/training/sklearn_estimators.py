@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
 from warehouse_ml.options import ESTIMATORS, EstimatorSpec
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.parameters import Estimator, Linear, Parameters
+from warehouse_ml.scoring.parameters import Estimator, Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.estimators import SEED, Fitted, Sample, expected, few_threads, one_row, without_empty_columns
 from warehouse_ml.training.grown import boosted_trees, forest_trees, gradient_trees
@@ -137,7 +137,7 @@ def fit_sklearn(
         # In parallel, trees are added in the order in which they finish.
         estimator.set_params(n_jobs=1)
     kept = Estimator(name, is_averaged=spec.form in ("tree", "forest"), link=_link(estimator, spec))
-    parameters = replace(_with_fitted(replace(shape, estimator=kept), spec, estimator, design))
+    parameters = replace(_with_fitted(replace(shape, estimator=kept), spec, estimator, design, train))
 
     def expect(encoded: np.ndarray) -> Predictions:
         with few_threads(len(encoded)):
@@ -149,7 +149,7 @@ def fit_sklearn(
     return Fitted(parameters, expect, one_row(shape, expect, train, evaluation, n_done), told_once)
 
 
-def _with_fitted(shape: Parameters, spec: EstimatorSpec, estimator: Any, design: Design) -> Parameters:
+def _with_fitted(shape: Parameters, spec: EstimatorSpec, estimator: Any, design: Design, train: Sample) -> Parameters:
     """Return the model with what the estimator has learned."""
     import numpy as np
 
@@ -157,8 +157,7 @@ def _with_fitted(shape: Parameters, spec: EstimatorSpec, estimator: Any, design:
         case "linear":
             coefficients = np.atleast_2d(estimator.coef_)
             intercepts = np.broadcast_to(np.atleast_1d(estimator.intercept_), (shape.n_outputs,))
-            weights = tuple(design.by_feature(row) for row in coefficients)
-            return replace(shape, linear=Linear(tuple(float(value) for value in intercepts), weights))
+            return replace(shape, linear=design.linear(intercepts, coefficients, train.encoded, train.weight))
         case "histogram_boosting":
             return replace(shape, trees=boosted_trees(estimator))
         case "gradient_boosting":

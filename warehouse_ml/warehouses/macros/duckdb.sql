@@ -110,6 +110,11 @@ create or replace temp table {{ name }} as
 quantile_disc({{ expression }}, [{% for i in range(1, n) %}{{ i }}e0 / {{ n }}{% if not loop.last %}, {% endif %}{% endfor %}])
 {%- endmacro -%}
 
+{#- The middle value; of an even number of rows, the mean of the two in the middle. Null is left out. -#}
+{%- macro median(expression) -%}
+quantile_cont({{ expression }}, 0.5e0)
+{%- endmacro -%}
+
 {#- An element of a list; the first is 1. -#}
 {%- macro element(list, position) -%}
 ({{ list }})[{{ position }}]
