@@ -13,6 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from warehouse_ml.dialect import WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError
 from warehouse_ml.options import resolve_options
+from warehouse_ml.transform_clause import TransformItem, read_transform
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
 
@@ -61,6 +62,8 @@ class ModelDefinition:
         The whole statement, rendered.
     place : str
         The file.
+    transform : tuple of TransformItem
+        The items of TRANSFORM; empty without one.
     """
 
     name: str
@@ -73,6 +76,7 @@ class ModelDefinition:
     query_line: int
     text: str
     place: str
+    transform: tuple[TransformItem, ...] = ()
 
 
 def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
@@ -107,13 +111,8 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
         raise DefinitionError(
             f'the model is called "{found}", the file "{name}"', place=place, hint="give both the same name"
         )
-    written, transform = _properties(tree, tokens, place)
-    if transform:
-        raise DefinitionError(
-            "TRANSFORM is not read by this release",
-            place=f"{place}:{_line_of(tokens, 'TRANSFORM')}",
-            hint="numbers are imputed and scaled, text is encoded without it; write other expressions in the SELECT",
-        )
+    written, clause = _properties(tree, tokens, place)
+    transform = () if clause is None else read_transform(clause.expressions, tokens, text, place)
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = str(written.get("MODEL_TYPE", "")).upper()
@@ -131,16 +130,19 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
         query_line=text[:start].count("\n") + 1 + _leading_newlines(text[start:]),
         text=text.strip(),
         place=place,
+        transform=transform,
     )
 
 
-def _properties(tree: exp.Create, tokens: list[Token], place: str) -> tuple[dict[str, Any], bool]:
+def _properties(
+    tree: exp.Create, tokens: list[Token], place: str
+) -> tuple[dict[str, Any], exp.TransformModelProperty | None]:
     written: dict[str, Any] = {}
-    transform = False
+    transform = None
     properties = tree.args.get("properties")
     for node in properties.expressions if properties else []:
         if isinstance(node, exp.TransformModelProperty):
-            transform = True
+            transform = node
             continue
         key = node.name.upper()
         if key in written:

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scoring.features import FittedFeature
+from warehouse_ml.scoring.features import FittedFeature, InputColumn
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["Linear", "Parameters", "Task", "Trees"]
+__all__ = ["Linear", "Parameters", "Task", "TransformOutput", "Trees"]
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -91,6 +91,27 @@ class Trees:
 
 
 @dataclass(frozen=True)
+class TransformOutput:
+    """An output of TRANSFORM.
+
+    Parameters
+    ----------
+    name : str
+    written : str
+        The expression as the definition has it.
+    frozen : str
+        The expression of one row that it became, with the statistics of the training rows in it.
+    is_feature : bool
+        False for the label, the weight and the column of the split.
+    """
+
+    name: str
+    written: str
+    frozen: str
+    is_feature: bool = True
+
+
+@dataclass(frozen=True)
 class Parameters:
     """A fitted model.
 
@@ -113,6 +134,10 @@ class Parameters:
         For a linear or logistic regression.
     trees : Trees, optional
         For boosting and forests.
+    transform : tuple of TransformOutput
+        The outputs of TRANSFORM in the order written, a star's columns in its place; empty without one.
+    input_columns : tuple of InputColumn
+        With TRANSFORM: the columns that its expressions read.
     """
 
     model_type: str
@@ -123,6 +148,15 @@ class Parameters:
     features: tuple[FittedFeature, ...]
     linear: Linear | None = None
     trees: Trees | None = None
+    transform: tuple[TransformOutput, ...] = ()
+    input_columns: tuple[InputColumn, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[InputColumn, ...]:
+        """The columns of the relation that predictions read; without TRANSFORM these are the features."""
+        if self.transform:
+            return self.input_columns
+        return tuple(InputColumn(feature.name, feature.kind) for feature in self.features)
 
     @property
     def n_outputs(self) -> int:
