@@ -45,12 +45,23 @@ _REFUSED: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
     ((exp.Alias,), "a name inside an expression"),
 )
 # Functions that read the clock, the session, a sequence or a dice, by the first letters of their names.
-_CHANGING = ("current", "getvariable", "getenv", "get_current", "has_", "inet_", "local_time", "localtime", "next_value")
-_CHANGING += ("nextval", "now", "pg_", "rand", "seq", "session", "set", "sys", "transaction_timestamp", "txid", "utc_")
-_CHANGING += ("uuid",)
+_CHANGING = (
+    *("current", "get_current", "getenv", "getvariable", "has_", "inet_", "local_time", "localtime", "next_value"),
+    *("nextval", "now", "pg_", "rand", "seq", "session", "set", "sys", "transaction_timestamp", "txid", "utc_", "uuid"),
+)
 _CHANGING_NAMES = frozenset(
     {
-        *("ago", "currval", "error", "gen_random_uuid", "get_block_size", "in_search_path", "sleep_ms", "stats", "today"),
+        *(
+            "ago",
+            "currval",
+            "error",
+            "gen_random_uuid",
+            "get_block_size",
+            "in_search_path",
+            "sleep_ms",
+            "stats",
+            "today",
+        ),
         *("user", "vector_type", "version", "write_log"),
     }
 )
@@ -122,7 +133,7 @@ def _parsed(text: str) -> exp.Expr:
     try:
         tree = sqlglot.parse_one(text, read=DIALECT, into=exp.Expr)
     except SqlglotError as error:
-        raise ValueError(f"not an expression: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"does not parse: {str(error).splitlines()[0]}") from None
     reason = scalar(tree)
     if reason is not None:
         raise ValueError(f"holds {reason}")

@@ -97,7 +97,9 @@ class MlCall:
         return f"ml.{self.name}({self.operand.sql(dialect=DIALECT)})"
 
 
-def read_transform(nodes: Sequence[exp.Expr], tokens: Sequence[Token], sql: str, place: str) -> tuple[TransformItem, ...]:
+def read_transform(
+    nodes: Sequence[exp.Expr], tokens: Sequence[Token], sql: str, place: str
+) -> tuple[TransformItem, ...]:
     """Read the items of a TRANSFORM clause and check what can be checked without the data.
 
     Parameters
@@ -118,13 +120,17 @@ def read_transform(nodes: Sequence[exp.Expr], tokens: Sequence[Token], sql: str,
     """
     parts = _parts(tokens)
     if not nodes or len(parts) != len(nodes):
-        raise DefinitionError("TRANSFORM (...) is empty", place=place, hint="transform (column, ... , expression as name)")
+        raise DefinitionError(
+            "TRANSFORM (...) is empty", place=place, hint="transform (column, ... , expression as name)"
+        )
     items = [_item(node, part, sql, place) for node, part in zip(nodes, parts, strict=True)]
     seen: dict[str, TransformItem] = {}
     for item in items:
         if item.name.lower() in seen:
             what = "a star stands twice in" if item.name == "*" else f'"{item.name}" is made twice by'
-            raise DefinitionError(f"{what} TRANSFORM", place=f"{place}:{item.line}", hint="give each output its own name")
+            raise DefinitionError(
+                f"{what} TRANSFORM", place=f"{place}:{item.line}", hint="give each output its own name"
+            )
         seen[item.name.lower()] = item
         if item.name != "*":
             _check(item, place)
@@ -207,7 +213,7 @@ def _name_and_arguments(node: exp.Expr) -> tuple[str, list[exp.Expr]] | None:
 def _function(function: exp.Func) -> tuple[str, list[exp.Expr]]:
     if isinstance(function, exp.Anonymous):
         return function.name.lower(), list(function.expressions)
-    return function.sql_name().lower(), [arg for arg in function.iter_expressions()]
+    return function.sql_name().lower(), list(function.iter_expressions())
 
 
 def _parts(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -4,24 +4,27 @@
 table                   one row per
 ======================  ===========================================================================
 ``model``               the model (exactly one)
-``features``            feature: name, kind, encoding and statistics
+``features``            feature: name, kind, encoding and statistics; an expression in place of a column
 ``categories``          feature and code
 ``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models)
 ``outputs``             output: where its sum starts                           (trees)
 ``trees``               tree: the output that it adds to, -1 for all           (trees)
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
+``transform``           output of TRANSFORM, as written and frozen             (with TRANSFORM)
+``inputs``              column that the frozen expressions read                (with TRANSFORM)
 ======================  ===========================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
+from warehouse_ml.scoring.stored_transform import read_transform, transform_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "from_tables", "to_tables"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MODEL_TYPES = {
     "LOGISTIC_REG": "linear",
@@ -63,6 +66,7 @@ def _schemas() -> dict[str, pa.Schema]:
             ("stddev", real),
             ("has_null", flag),
             ("reference", integer),
+            ("expression", text),
         ],
         "categories": [("feature", integer), ("code", integer), ("category", text)],
         "coefficients": [("output", integer), ("feature", integer), ("slot", integer), ("weight", real)],
@@ -78,6 +82,8 @@ def _schemas() -> dict[str, pa.Schema]:
             ("right", integer),
             ("values", pa.list_(real)),
         ],
+        "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
+        "inputs": [("position", integer), ("name", text), ("kind", text)],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
 
@@ -105,6 +111,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
                 "stddev": feature.stddev,
                 "has_null": feature.has_null,
                 "reference": feature.reference,
+                "expression": feature.expression,
             }
             for index, feature in enumerate(parameters.features)
         ],
@@ -116,6 +123,8 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     }
     if parameters.linear is not None:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
+    if parameters.transform:
+        rows["transform"], rows["inputs"] = transform_rows(parameters)
     import pyarrow as pa
 
     schemas = _schemas()
@@ -149,7 +158,9 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    features = _features(_rows(tables, "features"), _rows(tables, "categories"))
+    features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"))
+    stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
+    transform, input_columns = read_transform(*stored, features)
     shape = Parameters(
         model_type=head["model_type"],
         task=head["task"],
@@ -157,6 +168,8 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
         label_type=head["label_type"],
         classes=classes,
         features=features,
+        transform=transform,
+        input_columns=input_columns,
     )
     linear = _linear(_rows(tables, "coefficients"), shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
@@ -223,10 +236,10 @@ def _table(tables: Mapping[str, pa.Table], name: str) -> pa.Table:
         raise ArtifactError(f'the table "{name}" of the parameters has other types: {error}') from None
 
 
-def _rows(tables: Mapping[str, pa.Table], name: str) -> list[dict[str, Any]]:
+def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = ()) -> list[dict[str, Any]]:
     table = _table(tables, name)
     for column in table.column_names:
-        _require(table[column].null_count == 0, name, f"has a NULL in {column}")
+        _require(column in nullable or table[column].null_count == 0, name, f"has a NULL in {column}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 

@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.scoring.features import FittedFeature, Kind, cleaned, kind_of
+from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = [
     "EVAL",
+    "LARGEST_SQUARE",
     "MAX_CATEGORIES",
     "TRAIN",
     "Family",
@@ -35,6 +36,8 @@ __all__ = [
     "family_of",
     "fit_preprocessing",
     "infer_features",
+    "rounded",
+    "significant",
 ]
 
 Family = Literal["linear", "trees"]
@@ -47,7 +50,9 @@ EVAL = "eval"
 
 MAX_CATEGORIES = 10_000
 
-_LARGEST_SQUARE = 1e150
+LARGEST_SQUARE = 1e150
+"""A larger number has no standard deviation: its square overflows."""
+
 _DIGITS = 12
 
 
@@ -61,10 +66,13 @@ class FeatureColumn:
         The column.
     kind : str
         ``number``, ``boolean``, ``category``, ``date`` or ``timestamp``.
+    expression : str, optional
+        What stands in the column's place, frozen by TRANSFORM; the name is then what the feature is called.
     """
 
     name: str
     kind: Kind
+    expression: str | None = None
 
 
 def family_of(model_type: str) -> Family:
@@ -152,7 +160,7 @@ def fit_preprocessing(
     """
     unfitted = [_unfitted(feature, family) for feature in features]
     names = [_names(index, feature, warehouse.engine) for index, feature in enumerate(unfitted)]
-    context = {"relation": relation, "split": split_column, "largest": _LARGEST_SQUARE}
+    context = {"relation": relation, "split": split_column, "largest": LARGEST_SQUARE}
     sql = statement(__package__, "preprocessing_statistics.sql", warehouse.engine, features=names, **context)
     found = warehouse.fetch(sql).to_pylist()[0]
     if not found["n_rows"]:
@@ -173,16 +181,30 @@ def fit_preprocessing(
     )
 
 
+def rounded(mean: float, stddev: float) -> tuple[float, float]:
+    """Return mean and standard deviation with the digits that do not depend on the order of the rows."""
+    # The mean is as exact as the deviation makes sense, also where it is close to 0.
+    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
+    return round(mean, decimals), significant(stddev)
+
+
+def significant(value: float) -> float:
+    """Return a number with the digits that a sum keeps in whatever order its terms are added."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
 def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     if feature.kind == "category":
-        return FittedFeature(feature.name, feature.kind, "one_hot" if family == "linear" else "label")
-    return FittedFeature(feature.name, feature.kind, "standard" if family == "linear" else "double")
+        encoding: Encoding = "one_hot" if family == "linear" else "label"
+    else:
+        encoding = "standard" if family == "linear" else "double"
+    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression)
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:
     return {
         "index": index,
-        "column": feature.name,
+        "column": value_of(feature, table=None).sql(dialect=engine),
         "kind": feature.kind,
         "name": f"value_{index}",
         "raw_name": f"raw_{index}",
@@ -207,7 +229,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
         )
     if family == "linear" and feature.kind == "number" and found[f"n_{index}"]:
         largest = max(abs(found[f"min_{index}"]), abs(found[f"max_{index}"]))
-        if largest > _LARGEST_SQUARE:
+        if largest > LARGEST_SQUARE:
             raise DataError(
                 f'column "{name}" reaches {largest:g}, and cannot be standardised',
                 place=place,
@@ -224,9 +246,8 @@ def _with_moments(feature: FittedFeature, mean: float | None, stddev: float | No
         return feature
     if is_constant or stddev == 0:
         return replace(feature, mean=mean)
-    # The mean is as exact as the deviation makes sense, also where it is close to 0.
-    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
-    return replace(feature, mean=round(mean, decimals), stddev=float(f"{stddev:.{_DIGITS}g}"))
+    mean, stddev = rounded(mean, stddev)
+    return replace(feature, mean=mean, stddev=stddev)
 
 
 def _with_categories(feature: FittedFeature, found: set[str | None]) -> FittedFeature:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
@@ -11,6 +11,7 @@ from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
+from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["ROW_HASH", "SPLIT", "TRAINING_ROWS", "RowSummary", "read_training_rows", "refuse_disguised_labels"]
@@ -20,6 +21,7 @@ ROW_HASH = "wml_row_hash"
 SPLIT = "wml_split"
 
 _READ = Relation("_wml_read_rows")
+_DERIVED = Relation("_wml_derived_rows")
 
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
@@ -42,6 +44,8 @@ class RowSummary:
     n_rows, n_train, n_eval, n_test : int
     data_hash : str
         Of the rows, whatever their order.
+    derived : mapping of str to str
+        The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
     """
 
     columns: dict[str, str]
@@ -50,6 +54,7 @@ class RowSummary:
     n_eval: int
     n_test: int
     data_hash: str
+    derived: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> RowSummary:
@@ -69,7 +74,9 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         warehouse.run(sql)
     except SqlError as error:
         raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
-    columns = warehouse.columns(all_of(warehouse, _READ))
+    selected = warehouse.columns(all_of(warehouse, _READ))
+    read, derived = _derive(warehouse, definition, selected) if definition.transform else (_READ, {})
+    columns = warehouse.columns(all_of(warehouse, read)) if derived else selected
     split = definition.split
     label = _named(columns, definition.label, "label column", definition)
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
@@ -83,29 +90,58 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         "split.sql",
         {"eval_fraction": split.eval_fraction, "test_fraction": split.test_fraction, "held_out": held_out},
         target=TRAINING_ROWS,
-        relation=_READ,
+        relation=read,
         columns=list(columns),
         quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
         method=split.method,
         column_name=split_column,
         column_type=columns.get(split_column or "", ""),
     )
-    warehouse.run(
-        statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ)
-    )
+    for relation in dict.fromkeys((_READ, read)):
+        warehouse.run(
+            statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=relation)
+        )
     row = one_row(
         warehouse,
         statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
     )
     _check_counts(row, definition, label)
     return RowSummary(
-        columns=columns,
+        columns=selected,
         n_rows=row["n_rows"],
         n_train=row["n_train"],
         n_eval=row["n_eval"],
         n_test=row["n_test"],
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
+        derived=derived,
     )
+
+
+def _derive(
+    warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str]
+) -> tuple[Relation, dict[str, str]]:
+    """Add the label, weight and split column that TRANSFORM makes; return where they are, and their expressions."""
+    roles = {definition.label: "label", definition.weight_column: "weight", definition.split.column: "split column"}
+    rows = Rows(warehouse, _READ, columns, next(iter(columns)), SPLIT, definition.place)
+    derived = derived_columns(rows, definition.transform, {name: told for name, told in roles.items() if name})
+    if not derived:
+        return _READ, derived
+    kept = [name for name in columns if name.lower() not in {made.lower() for made in derived}]
+    sql = statement(
+        "warehouse_ml.training.transform",
+        "derived_columns.sql",
+        warehouse.engine,
+        target=_DERIVED,
+        relation=_READ,
+        kept=kept,
+        derived=derived,
+    )
+    try:
+        warehouse.run(sql)
+    except SqlError as error:
+        told = ", ".join(f'"{name}"' for name in derived)
+        raise DataError(f"{told} of TRANSFORM fails on a row: {error.what}", place=definition.place) from None
+    return _DERIVED, derived
 
 
 def refuse_disguised_labels(
@@ -210,4 +246,4 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
 
 
 def _is_number(type_name: str) -> bool:
-    return type_name.upper().startswith(_NUMBERS)
+    return type_name.upper().startswith(_NUMBERS) and not type_name.endswith("]")
