@@ -15,6 +15,7 @@ from warehouse_ml.dialect import WmlDuckDB, parse, start_of
 from warehouse_ml.errors import DefinitionError, Place
 from warehouse_ml.options import UNLABELLED, resolve_options
 from warehouse_ml.places import SourceText
+from warehouse_ml.transform_clause import TransformItem, read_transform
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
 
@@ -65,6 +66,8 @@ class ModelDefinition:
         The file.
     source : SourceText
         The rendered file, which knows its places in the file.
+    transform : tuple of TransformItem
+        The items of TRANSFORM; empty without one.
     """
 
     name: str
@@ -78,6 +81,7 @@ class ModelDefinition:
     text: str
     place: str
     source: SourceText = field(repr=False, compare=False)
+    transform: tuple[TransformItem, ...] = ()
 
     def query_at(self, position: int | None) -> str:
         """Return file, line and column of an offset of the query."""
@@ -130,13 +134,8 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
     def at(word: str) -> Place:
         return partial(source.at, _start_of(tokens, word))
 
-    written, transform = _properties(tree, at)
-    if transform:
-        raise DefinitionError(
-            "TRANSFORM is not read by this release",
-            place=at("TRANSFORM"),
-            hint="numbers are imputed and scaled, text is encoded without it; write other expressions in the SELECT",
-        )
+    written, clause = _properties(tree, at)
+    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source)
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = str(written.get("MODEL_TYPE", "")).upper()
@@ -156,16 +155,19 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         text=text.strip(),
         place=place,
         source=source,
+        transform=transform,
     )
 
 
-def _properties(tree: exp.Create, at: Callable[[str], Place]) -> tuple[dict[str, Any], bool]:
+def _properties(
+    tree: exp.Create, at: Callable[[str], Place]
+) -> tuple[dict[str, Any], exp.TransformModelProperty | None]:
     written: dict[str, Any] = {}
-    transform = False
+    transform = None
     properties = tree.args.get("properties")
     for node in properties.expressions if properties else []:
         if isinstance(node, exp.TransformModelProperty):
-            transform = True
+            transform = node
             continue
         key = node.name.upper()
         if key in written:

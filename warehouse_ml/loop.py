@@ -14,8 +14,9 @@ from warehouse_ml.functions import install_predictions, placing
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
-from warehouse_ml.requests.predict import ensure_log, log_of
+from warehouse_ml.requests.predict import REQUEST_COLUMNS, ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
+from warehouse_ml.scoring.features import KINDS
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
 from warehouse_ml.training import Trained, train
@@ -259,8 +260,12 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             continue
         parameters = session.registry.load(version).parameters
         columns = {
-            feature.name: "categorical" if feature.kind == "category" else "numeric" for feature in parameters.features
+            column.name: "categorical" if column.kind == "category" else "numeric"
+            for column in parameters.inputs
+            if column.kind in KINDS and column.name.lower() not in REQUEST_COLUMNS
         }
+        if not columns:
+            continue
         path = session.registry.snapshot_path(version).as_posix()
         inputs.append(
             DriftInput(

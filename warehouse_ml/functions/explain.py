@@ -62,7 +62,7 @@ def explain_predict(call: Call, context: Context) -> str:
             )
     parameters, engine = stored.parameters, context.warehouse.engine
     columns = context.columns(call.inputs[0])
-    check_columns(parameters.features, columns, place=call.place)
+    check_columns(parameters.inputs, columns, place=call.place)
     is_classifier = parameters.task != "regression"
     first = predicted(parameters)[0]
     outputs = [first.alias, *([_PROBABILITY] if is_classifier else []), *_EXPLAINED]

@@ -57,7 +57,7 @@ def with_carried(parameters: Parameters, columns: Mapping[str, str]) -> exp.Sele
     """Return the query of ``wml_input`` that has each column once more, under a name that no prediction uses."""
     own = [nodes.projection(nodes.column(name), _carried(index)) for index, name in enumerate(columns)]
     known = {name.casefold(): name for name in columns}
-    read = dict.fromkeys(known[feature.name.casefold()] for feature in parameters.features)
+    read = dict.fromkeys(known[feature.name.casefold()] for feature in parameters.inputs)
     return nodes.select_from([*own, *nodes.kept(read)], exp.to_table(nodes.INPUT), nodes.INPUT)
 
 
@@ -88,7 +88,7 @@ def score_input(
     """
     parameters, engine = stored.parameters, context.warehouse.engine
     columns = context.columns(read)
-    check_columns(parameters.features, columns, place=call.place)
+    check_columns(parameters.inputs, columns, place=call.place)
     try:
         source = with_carried(parameters, columns)
         keep = [_carried(index) for index in range(len(columns))]

@@ -8,13 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scoring.features import FittedFeature
+from warehouse_ml.scoring.features import FittedFeature, InputColumn
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["Clusters", "Components", "Distance", "Estimator", "Linear", "PValue", "Parameters", "Task", "Trees"]
+__all__ = [
+    "Clusters",
+    "Components",
+    "Distance",
+    "Estimator",
+    "Linear",
+    "PValue",
+    "Parameters",
+    "Task",
+    "TransformOutput",
+    "Trees",
+]
 
 Task = Literal["binary", "multiclass", "regression", "clustering", "projection"]
 Distance = Literal["euclidean", "cosine"]
@@ -184,6 +195,27 @@ class PValue:
 
 
 @dataclass(frozen=True)
+class TransformOutput:
+    """An output of TRANSFORM.
+
+    Parameters
+    ----------
+    name : str
+    written : str
+        The expression as the definition has it.
+    frozen : str
+        The expression of one row that it became, with the statistics of the training rows in it.
+    is_feature : bool
+        False for the label, the weight and the column of the split.
+    """
+
+    name: str
+    written: str
+    frozen: str
+    is_feature: bool = True
+
+
+@dataclass(frozen=True)
 class Parameters:
     """A fitted model.
 
@@ -215,6 +247,10 @@ class Parameters:
     p_values : tuple of PValue
         By weight of ``linear``, in the order of its rows in storage (intercept, then features and their slots);
         empty unless they were asked for.
+    transform : tuple of TransformOutput
+        The outputs of TRANSFORM in the order written, a star's columns in its place; empty without one.
+    input_columns : tuple of InputColumn
+        With TRANSFORM: the columns that its expressions read.
     """
 
     model_type: str
@@ -229,6 +265,15 @@ class Parameters:
     components: Components | None = None
     estimator: Estimator | None = None
     p_values: tuple[PValue, ...] = ()
+    transform: tuple[TransformOutput, ...] = ()
+    input_columns: tuple[InputColumn, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[InputColumn, ...]:
+        """The columns of the relation that predictions read; without TRANSFORM these are the features."""
+        if self.transform:
+            return self.input_columns
+        return tuple(InputColumn(feature.name, feature.kind) for feature in self.features)
 
     @property
     def n_outputs(self) -> int:

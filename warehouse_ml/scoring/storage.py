@@ -4,7 +4,7 @@
 table                   one row per
 ======================  ===========================================================================
 ``model``               the model (exactly one)
-``features``            feature: name, kind, encoding and statistics
+``features``            feature: name, kind, encoding and statistics; an expression in place of a column
 ``categories``          feature and code
 ``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models, projections)
 ``expected``            output and feature: the mean of what it adds           (linear models, projections)
@@ -16,12 +16,14 @@ table                   one row per
 ``outputs``             output: where its sum starts                           (trees)
 ``trees``               tree: the output that it adds to, -1 for all           (trees)
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
+``transform``           output of TRANSFORM, as written and frozen             (with TRANSFORM)
+``inputs``              column that the frozen expressions read                (with TRANSFORM)
 ======================  ===========================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
 from warehouse_ml.scoring.storage_parts import is_finite as _is_finite
 from warehouse_ml.scoring.storage_parts import require as _require
+from warehouse_ml.scoring.stored_transform import read_transform, transform_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "from_tables", "to_tables"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MODEL_TYPES = {
     "LOGISTIC_REG": "linear",
@@ -82,6 +85,7 @@ def _schemas() -> dict[str, pa.Schema]:
             ("stddev", real),
             ("has_null", flag),
             ("reference", integer),
+            ("expression", text),
         ],
         "categories": [("feature", integer), ("code", integer), ("category", text)],
         "coefficients": [("output", integer), ("feature", integer), ("slot", integer), ("weight", real)],
@@ -100,6 +104,8 @@ def _schemas() -> dict[str, pa.Schema]:
             ("cover", real),
             ("gain", real),
         ],
+        "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
+        "inputs": [("position", integer), ("name", text), ("kind", text)],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
 
@@ -127,6 +133,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
                 "stddev": feature.stddev,
                 "has_null": feature.has_null,
                 "reference": feature.reference,
+                "expression": feature.expression,
             }
             for index, feature in enumerate(parameters.features)
         ],
@@ -139,6 +146,8 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     if parameters.linear is not None:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
     rows.update(parts.part_rows(parameters))
+    if parameters.transform:
+        rows["transform"], rows["inputs"] = transform_rows(parameters)
     import pyarrow as pa
 
     schemas = _schemas()
@@ -173,7 +182,9 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    features = _features(_rows(tables, "features"), _rows(tables, "categories"))
+    features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"))
+    stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
+    transform, input_columns = read_transform(*stored, features)
     shape = Parameters(
         model_type=head["model_type"],
         task=head["task"],
@@ -183,6 +194,8 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
         features=features,
         estimator=parts.read_estimator(_rows(tables, "estimator"), head["task"]) if family == "estimator" else None,
         components=parts.read_components(_rows(tables, "components")) if head["task"] == "projection" else None,
+        transform=transform,
+        input_columns=input_columns,
     )
     if shape.estimator is not None:
         family = parts.family_of(shape.estimator)
@@ -257,10 +270,10 @@ def _table(tables: Mapping[str, pa.Table], name: str) -> pa.Table:
         raise ArtifactError(f'the table "{name}" of the parameters has other types: {error}') from None
 
 
-def _rows(tables: Mapping[str, pa.Table], name: str) -> list[dict[str, Any]]:
+def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = ()) -> list[dict[str, Any]]:
     table = _table(tables, name)
     for column in table.column_names:
-        _require(table[column].null_count == 0, name, f"has a NULL in {column}")
+        _require(column in nullable or table[column].null_count == 0, name, f"has a NULL in {column}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 

@@ -268,7 +268,7 @@ def _with_references(features: Sequence[FittedFeature], train: Sample) -> list[F
 
     chosen = []
     for index, feature in enumerate(features):
-        if feature.encoding == "one_hot" and feature.n_slots:
+        if feature.encoding == "one_hot" and feature.n_slots and not feature.reference:
             counts = np.bincount(train.encoded[:, index].astype(np.int64), minlength=feature.n_slots + 1)
             feature = replace(feature, reference=int(counts[1:].argmax()) + 1)  # noqa: PLW2901
         chosen.append(feature)

@@ -61,14 +61,14 @@ def measure_held_out(
     threshold : float
         In [0, 1].
     """
-    features = [feature.name for feature in parameters.features]
+    inputs = [column.name for column in parameters.inputs]
     held_out = statement(
         __package__,
         "held_out_rows.sql",
         warehouse.engine,
         relation=TRAINING_ROWS,
         split=SPLIT,
-        columns=[*features, parameters.label, ROW_HASH],
+        columns=list(dict.fromkeys([*inputs, parameters.label, ROW_HASH])),
     )
     keep = [ROW_HASH, parameters.label]
     if scoring_path(parameters, n_rows) == "sql":
@@ -110,8 +110,8 @@ def compare_with_champion(
     new = metrics.get(metric)
     if new is None:
         return Verdict(CHALLENGER, f"no {metric} without held-out rows, so nothing says it is better", champion)
-    known = {feature.name.lower() for feature in parameters.features}
-    missing = [feature.name for feature in champion_parameters.features if feature.name.lower() not in known]
+    known = {name.lower() for name in warehouse.columns(all_of(warehouse, TRAINING_ROWS))}
+    missing = [column.name for column in champion_parameters.inputs if column.name.lower() not in known]
     if missing or champion_parameters.task != parameters.task or champion_parameters.label != parameters.label:
         what = f"the champion needs {missing[0]}, which is not selected any more" if missing else "the label changed"
         return Verdict(CHALLENGER, f"not comparable: {what}; promote it by hand if it is meant to serve", champion)

@@ -25,12 +25,13 @@ from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.options import ESTIMATORS
-from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of
+from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = [
     "EVAL",
+    "LARGEST_SQUARE",
     "MAX_CATEGORIES",
     "TRAIN",
     "Family",
@@ -38,6 +39,8 @@ __all__ = [
     "family_of",
     "fit_preprocessing",
     "infer_features",
+    "rounded",
+    "significant",
 ]
 
 Family = Literal["linear", "centred", "imputed", "trees", "imputed_trees"]
@@ -52,7 +55,9 @@ EVAL = "eval"
 
 MAX_CATEGORIES = 10_000
 
-_LARGEST_SQUARE = 1e150
+LARGEST_SQUARE = 1e150
+"""A larger number has no standard deviation: its square overflows."""
+
 _DIGITS = 12
 
 
@@ -66,10 +71,13 @@ class FeatureColumn:
         The column.
     kind : str
         ``number``, ``boolean``, ``category``, ``date`` or ``timestamp``.
+    expression : str, optional
+        What stands in the column's place, frozen by TRANSFORM; the name is then what the feature is called.
     """
 
     name: str
     kind: Kind
+    expression: str | None = None
 
 
 def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Family:
@@ -180,7 +188,7 @@ def fit_preprocessing(
     """
     unfitted = [_unfitted(feature, family) for feature in features]
     names = [_names(index, feature, warehouse.engine) for index, feature in enumerate(unfitted)]
-    context = {"relation": relation, "split": split_column, "largest": _LARGEST_SQUARE}
+    context = {"relation": relation, "split": split_column, "largest": LARGEST_SQUARE}
     sql = statement(__package__, "preprocessing_statistics.sql", warehouse.engine, features=names, **context)
     found = warehouse.fetch(sql).to_pylist()[0]
     if not found["n_rows"]:
@@ -203,17 +211,31 @@ def fit_preprocessing(
     )
 
 
+def rounded(mean: float, stddev: float) -> tuple[float, float]:
+    """Return mean and standard deviation with the digits that do not depend on the order of the rows."""
+    # The mean is as exact as the deviation makes sense, also where it is close to 0.
+    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
+    return round(mean, decimals), significant(stddev)
+
+
+def significant(value: float) -> float:
+    """Return a number with the digits that a sum keeps in whatever order its terms are added."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
 def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     if feature.kind == "category":
-        return FittedFeature(feature.name, feature.kind, "label" if family in ("trees", "imputed_trees") else "one_hot")
-    encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
-    return FittedFeature(feature.name, feature.kind, encodings.get(family, "standard"))
+        encoding: Encoding = "label" if family in ("trees", "imputed_trees") else "one_hot"
+    else:
+        encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
+        encoding = encodings.get(family, "standard")
+    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression)
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:
     return {
         "index": index,
-        "column": feature.name,
+        "column": value_of(feature, table=None).sql(dialect=engine),
         "kind": feature.kind,
         "name": f"value_{index}",
         "raw_name": f"raw_{index}",
@@ -238,7 +260,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
         )
     if family != "trees" and feature.kind == "number" and found[f"n_{index}"]:
         largest = max(abs(found[f"min_{index}"]), abs(found[f"max_{index}"]))
-        if largest > _LARGEST_SQUARE:
+        if largest > LARGEST_SQUARE:
             raise DataError(
                 f'column "{name}" reaches {largest:g}, and cannot be standardised',
                 place=place,
@@ -258,10 +280,8 @@ def _with_moments(
     if is_constant or stddev == 0:
         # A constant in its own unit still tells how far another row is from it.
         return replace(feature, mean=mean, stddev=1.0 if family == "centred" else 0.0)
-    # The mean is as exact as the deviation makes sense, also where it is close to 0.
-    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
-    scale = 1.0 if family == "centred" else float(f"{stddev:.{_DIGITS}g}")
-    return replace(feature, mean=round(mean, decimals), stddev=scale)
+    mean, stddev = rounded(mean, stddev)
+    return replace(feature, mean=mean, stddev=1.0 if family == "centred" else stddev)
 
 
 def _with_categories(feature: FittedFeature, found: set[str | None]) -> FittedFeature:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
+from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["ROW_HASH", "SPLIT", "TRAINING_ROWS", "RowSummary", "read_training_rows", "refuse_disguised_labels"]
@@ -21,6 +22,7 @@ ROW_HASH = "wml_row_hash"
 SPLIT = "wml_split"
 
 _READ = Relation("_wml_read_rows")
+_DERIVED = Relation("_wml_derived_rows")
 
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
@@ -45,6 +47,8 @@ class RowSummary:
         Of the rows, whatever their order.
     n_held_out_by_null : int
         Rows held out of training that have no value in DATA_SPLIT_COL.
+    derived : mapping of str to str
+        The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
     """
 
     columns: dict[str, str]
@@ -54,6 +58,7 @@ class RowSummary:
     n_test: int
     data_hash: str
     n_held_out_by_null: int = 0
+    derived: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
@@ -75,7 +80,9 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
     with placing(query, warehouse):
         warehouse.run(sql)
-    columns = warehouse.columns(all_of(warehouse, _READ))
+    selected = warehouse.columns(all_of(warehouse, _READ))
+    read, derived = _derive(warehouse, definition, selected) if definition.transform else (_READ, {})
+    columns = warehouse.columns(all_of(warehouse, read)) if derived else selected
     split = definition.split
     label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
@@ -89,16 +96,17 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         "split.sql",
         {"eval_fraction": split.eval_fraction, "test_fraction": split.test_fraction, "held_out": held_out},
         target=TRAINING_ROWS,
-        relation=_READ,
+        relation=read,
         columns=list(columns),
         quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
         method=split.method,
         column_name=split_column,
         column_type=columns.get(split_column or "", ""),
     )
-    warehouse.run(
-        statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ)
-    )
+    for relation in dict.fromkeys((_READ, read)):
+        warehouse.run(
+            statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=relation)
+        )
     row = one_row(
         warehouse,
         statement(
@@ -112,14 +120,42 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     )
     _check_counts(row, definition, label)
     return RowSummary(
-        columns=columns,
+        columns=selected,
         n_rows=row["n_rows"],
         n_train=row["n_train"],
         n_eval=row["n_eval"],
         n_test=row["n_test"],
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
         n_held_out_by_null=row.get("n_held_out_by_null", 0),
+        derived=derived,
     )
+
+
+def _derive(
+    warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str]
+) -> tuple[Relation, dict[str, str]]:
+    """Add the label, weight and split column that TRANSFORM makes; return where they are, and their expressions."""
+    roles = {definition.label: "label", definition.weight_column: "weight", definition.split.column: "split column"}
+    rows = Rows(warehouse, _READ, columns, next(iter(columns)), SPLIT, definition.place)
+    derived = derived_columns(rows, definition.transform, {name: told for name, told in roles.items() if name})
+    if not derived:
+        return _READ, derived
+    kept = [name for name in columns if name.lower() not in {made.lower() for made in derived}]
+    sql = statement(
+        "warehouse_ml.training.transform",
+        "derived_columns.sql",
+        warehouse.engine,
+        target=_DERIVED,
+        relation=_READ,
+        kept=kept,
+        derived=derived,
+    )
+    try:
+        warehouse.run(sql)
+    except SqlError as error:
+        told = ", ".join(f'"{name}"' for name in derived)
+        raise DataError(f"{told} of TRANSFORM fails on a row: {error.what}", place=definition.place) from None
+    return _DERIVED, derived
 
 
 def refuse_disguised_labels(
@@ -224,4 +260,4 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
 
 
 def _is_number(type_name: str) -> bool:
-    return type_name.upper().startswith(_NUMBERS)
+    return type_name.upper().startswith(_NUMBERS) and not type_name.endswith("]")

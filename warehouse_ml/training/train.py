@@ -15,12 +15,13 @@ from sqlglot import exp
 
 from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.definition import ModelDefinition, read_definition
-from warehouse_ml.errors import DefinitionError, WmlError
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.lint import lint, lint_rows
 from warehouse_ml.options import is_classification
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version, VersionContent
-from warehouse_ml.requests.predict import LOG_COLUMNS
+from warehouse_ml.requests.predict import LOG_COLUMNS, REQUEST_COLUMNS
+from warehouse_ml.scalar_sql import columns_in
 from warehouse_ml.scoring import compile_scoring, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import run_file
@@ -37,6 +38,8 @@ from warehouse_ml.training.rows import (
     read_training_rows,
     refuse_disguised_labels,
 )
+from warehouse_ml.training.transform import Rows, expand_items, fit_transform, inputs_of
+from warehouse_ml.transform_clause import TransformItem
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["PROMOTIONS", "Trained", "define", "train"]
@@ -197,36 +200,73 @@ def _train(
 
 
 def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, say: Callable[[str], None]) -> FitResult:
-    start_column = definition.options.get("KMEANS_INIT_COL")
-    excluded = {definition.label, definition.split.column, definition.weight_column, start_column} - {None, ""}
-    features = infer_features(rows.columns, exclude=[str(name) for name in excluded], place=definition.place)
-    _refuse_reserved(definition, [feature.name for feature in features])
+    named = (
+        definition.label,
+        definition.split.column,
+        definition.weight_column,
+        definition.options.get("KMEANS_INIT_COL"),
+    )
+    roles = [str(name) for name in named if name]
+    items = expand_items(definition.transform, rows.columns, definition.place)
+    if items:
+        inputs = inputs_of(items, roles, rows.columns)
+        _refuse_label_among_inputs(definition, items, roles)
+        # The log has the time of a request anyhow.
+        _refuse_reserved(definition, [name for name in inputs if name.lower() not in REQUEST_COLUMNS[1:]])
+    else:
+        columns = infer_features(rows.columns, exclude=roles, place=definition.place)
+        inputs = [column.name for column in columns]
+        _refuse_reserved(definition, inputs)
     if definition.label:
         is_classification_task = is_classification(definition.model_type, definition.options)
         task = "classification" if is_classification_task else "regression"
         say("looking for labels in disguise")
-        refuse_disguised_labels(warehouse, definition, [feature.name for feature in features], rows, task)
+        refuse_disguised_labels(warehouse, definition, inputs, rows, task)
     say(f"fitting {definition.model_type.lower()} on {rows.n_train:,} rows")
-    fitted = fit_preprocessing(
-        warehouse,
-        TRAINING_ROWS,
-        features,
-        family_of(definition.model_type, definition.options),
-        split_column=SPLIT,
-        place=definition.place,
-    )
-    return fit(
-        warehouse,
-        TRAINING_ROWS,
-        fitted,
-        model_type=definition.model_type,
-        label=definition.label,
-        weight_column=definition.weight_column,
-        options=definition.options,
-        split_column=SPLIT,
-        order_by=ROW_HASH,
-        place=definition.place,
-    )
+    family, place = family_of(definition.model_type, definition.options), definition.place
+    transformed = None
+    try:
+        if items:
+            where = Rows(warehouse, TRAINING_ROWS, rows.columns, ROW_HASH, SPLIT, place)
+            transformed = fit_transform(where, items, roles, family, rows.derived)
+            fitted = transformed.features
+        else:
+            fitted = fit_preprocessing(warehouse, TRAINING_ROWS, columns, family, split_column=SPLIT, place=place)
+        result = fit(
+            warehouse,
+            TRAINING_ROWS,
+            fitted,
+            model_type=definition.model_type,
+            label=definition.label,
+            weight_column=definition.weight_column,
+            options=definition.options,
+            split_column=SPLIT,
+            order_by=ROW_HASH,
+            place=place,
+        )
+    except SqlError as error:
+        if not items:
+            raise
+        raise DataError(f"TRANSFORM fails on a row: {error.what}", place=place, hint=error.hint) from None
+    if transformed is None:
+        return result
+    parameters = dataclasses.replace(result.parameters, transform=transformed.outputs, input_columns=transformed.inputs)
+    return dataclasses.replace(result, parameters=parameters, warnings=[*transformed.warnings, *result.warnings])
+
+
+def _refuse_label_among_inputs(definition: ModelDefinition, items: list[TransformItem], roles: list[str]) -> None:
+    taken = {name.lower() for name in roles}
+    for item in items:
+        if (
+            definition.label
+            and item.name.lower() not in taken
+            and definition.label.lower() in map(str.lower, columns_in(item.expression))
+        ):
+            raise DefinitionError(
+                f'"{item.name}" of TRANSFORM is made of the label "{definition.label}"',
+                place=item.place,
+                hint="leave it out",
+            )
 
 
 def _traps_of_rows(definition: ModelDefinition, node: Node, rows: RowSummary, result: FitResult) -> list[str]:
@@ -274,7 +314,8 @@ def _scoring_sql(parameters: Parameters, engine: str) -> str:
     if scoring_path(parameters) != "sql":
         size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{parameters.n_outputs:,} outputs"
         return f"-- {size} are too many for one statement: this version is scored from its parameters.\n"
-    keep = ["request_id", "requested_at", *(feature.name for feature in parameters.features)]
+    inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
+    keep = [*REQUEST_COLUMNS, *inputs]
     query = compile_scoring(parameters, exp.to_table("wml_input"), keep=keep)
     return query.sql(dialect=engine, copy=False) + "\n"
 

@@ -115,6 +115,16 @@ quantile_disc({{ expression }}, [{% for i in range(1, n) %}{{ i }}e0 / {{ n }}{%
 quantile_cont({{ expression }}, 0.5e0)
 {%- endmacro -%}
 
+{#- The values at shares of the rows, each a pair (i, n) for i / n; every one is a value that occurs; null is left out. -#}
+{%- macro quantiles_at(expression, shares) -%}
+quantile_disc({{ expression }}, [{% for share in shares %}{{ share[0] }}e0 / {{ share[1] }}{% if not loop.last %}, {% endif %}{% endfor %}])
+{%- endmacro -%}
+
+{#- One row for each different element of a list; null elements are left out. To be written in a select list. -#}
+{%- macro each_element(list) -%}
+unnest(list_distinct({{ list }}))
+{%- endmacro -%}
+
 {#- An element of a list; the first is 1. -#}
 {%- macro element(list, position) -%}
 ({{ list }})[{{ position }}]
