@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.dialect import WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError
-from warehouse_ml.options import resolve_options
+from warehouse_ml.hparams import HPARAM_FUNCTIONS, Tuning, read_hparam, resolve_tuned
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
 
@@ -61,6 +61,8 @@ class ModelDefinition:
         The whole statement, rendered.
     place : str
         The file.
+    tuning : Tuning or None
+        What is tuned, and how; an option that is tuned has its default above.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ModelDefinition:
     query_line: int
     text: str
     place: str
+    tuning: Tuning | None = None
 
 
 def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
@@ -117,7 +120,8 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = str(written.get("MODEL_TYPE", "")).upper()
-    options = resolve_options(model_type, written, place, lines={key: _line_of(tokens, key) for key in written})
+    lines = {key: _line_of(tokens, key) for key in written}
+    options, tuning = resolve_tuned(model_type, written, place, lines=lines)
     start = _query_start(tokens)
     _check_projections(tree.expression, place, options)
     return ModelDefinition(
@@ -131,6 +135,7 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
         query_line=text[:start].count("\n") + 1 + _leading_newlines(text[start:]),
         text=text.strip(),
         place=place,
+        tuning=tuning,
     )
 
 
@@ -166,10 +171,8 @@ def _value(node: exp.Expr, key: str, place: str) -> Any:
         return tuple(_value(getattr(item, "expression", None) or item, key, place) for item in node.expressions)
     if isinstance(node, exp.PropertyEQ):
         return _value(node.expression, key, place)
-    if isinstance(node, exp.Anonymous) and node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
-        raise DefinitionError(
-            f"{node.name.lower()} is not read by this release", place=place, hint=f"give {key.lower()} one value"
-        )
+    if isinstance(node, exp.Anonymous) and node.name.upper() in HPARAM_FUNCTIONS:
+        return read_hparam(node.name, [_value(item, key, place) for item in node.expressions], key, place)
     raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
 
 

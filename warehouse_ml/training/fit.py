@@ -14,7 +14,7 @@ from warehouse_ml.scoring.arrays import matrix
 from warehouse_ml.scoring.features import FittedFeature, encode_select
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.parity import ParityReport, check_parity
-from warehouse_ml.training.estimators import SEED, Sample, fit_boosting, fit_forest, fit_linear
+from warehouse_ml.training.estimators import SEED, Fitted, Sample, fit_boosting, fit_forest, fit_linear
 from warehouse_ml.training.labels import Label, read_label
 from warehouse_ml.training.preprocessing import EVAL, TRAIN
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -22,7 +22,7 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SEED", "FitResult", "fit"]
+__all__ = ["SEED", "FitResult", "Prepared", "fit", "fit_prepared", "prepare", "prove"]
 
 _LABEL, _WEIGHT, _IS_TRAIN = "fit_label", "fit_weight", "fit_is_train"
 _LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -45,6 +45,8 @@ class FitResult:
         How closely the parameters agree with the estimator that was fitted.
     n_train, n_eval : int
         Rows used.
+    facts : mapping
+        What else the version should tell of its training.
     """
 
     parameters: Parameters
@@ -53,6 +55,27 @@ class FitResult:
     parity: ParityReport = field(default_factory=lambda: ParityReport(0, (), 0.0, 0))
     n_train: int = 0
     n_eval: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Rows read once, to fit as many models on as are asked for.
+
+    Parameters
+    ----------
+    shape : Parameters
+        The model without what is learned.
+    train : Sample
+    evaluation : Sample or None
+    warnings : list of str
+        What the user should know of the rows.
+    """
+
+    shape: Parameters
+    train: Sample
+    evaluation: Sample | None
+    warnings: list[str]
 
 
 def fit(
@@ -106,6 +129,35 @@ def fit(
     ArtifactError
         If the parameters do not score as the estimator does.
     """
+    prepared = prepare(
+        warehouse,
+        relation,
+        features,
+        model_type=model_type,
+        label=label,
+        weight_column=weight_column,
+        options=options,
+        split_column=split_column,
+        order_by=order_by,
+        place=place,
+    )
+    return prove(warehouse, relation, prepared, fit_prepared(prepared, options), order_by=order_by)
+
+
+def prepare(
+    warehouse: Warehouse,
+    relation: Relation,
+    features: Sequence[FittedFeature],
+    *,
+    model_type: str,
+    label: str,
+    weight_column: str | None,
+    options: Mapping[str, Any],
+    split_column: str,
+    order_by: str,
+    place: str | None = None,
+) -> Prepared:
+    """Read the rows of a relation for fitting; parameters and errors are those of ``fit``."""
     if not features:
         raise DataError("there are no features to train on", place=place)
     target = read_label(warehouse, relation, label, model_type=model_type, split_column=split_column, place=place)
@@ -125,19 +177,29 @@ def fit(
     )
     if model_type.startswith("RANDOM_FOREST"):
         _check_float32(train, features, place)
-        fitted = fit_forest(shape, options, train, evaluation)
-    elif model_type.startswith("BOOSTED_TREE"):
-        fitted = fit_boosting(shape, options, train, evaluation)
-    else:
-        fitted = fit_linear(shape, options, train, evaluation)
+    return Prepared(shape, train, evaluation, list(target.warnings))
+
+
+def fit_prepared(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
+    """Fit the estimator of the model type; that its parameters score as it does is not proven yet."""
+    shape, train, evaluation = prepared.shape, prepared.train, prepared.evaluation
+    if shape.model_type.startswith("RANDOM_FOREST"):
+        return fit_forest(shape, options, train, evaluation)
+    if shape.model_type.startswith("BOOSTED_TREE"):
+        return fit_boosting(shape, options, train, evaluation)
+    return fit_linear(shape, options, train, evaluation)
+
+
+def prove(warehouse: Warehouse, relation: Relation, prepared: Prepared, fitted: Fitted, *, order_by: str) -> FitResult:
+    """Return the fitted model once its parameters score as its estimator does, or raise ArtifactError."""
     parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
     return FitResult(
         parameters=fitted.parameters,
         training_info=fitted.training_info,
-        warnings=[*target.warnings, *fitted.warnings],
+        warnings=[*prepared.warnings, *fitted.warnings],
         parity=parity,
-        n_train=len(train),
-        n_eval=len(evaluation) if evaluation is not None else 0,
+        n_train=len(prepared.train),
+        n_eval=len(prepared.evaluation) if prepared.evaluation is not None else 0,
     )
 
 
