@@ -70,7 +70,7 @@ class _Reader:
         if self._model_type not in OPTIONS or any(name not in self._specs for name in self._hparams):
             unknown = {name: None for name in self._hparams if name not in self._specs}
             return self._resolve({**self._plain, **unknown}), None
-        is_tuned = self._plain.get("NUM_TRIALS") is not None
+        is_tuned = "NUM_TRIALS" in self._plain
         if is_tuned and not self._tunable:
             raise self._error("NUM_TRIALS", f"a {self._model_type.lower()} is not tuned", has=_lower(TUNABLE))
         if is_tuned:

@@ -29,6 +29,7 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 __all__ = [
     "EVAL",
     "MAX_CATEGORIES",
+    "TEST",
     "TRAIN",
     "Family",
     "FeatureColumn",
@@ -44,6 +45,9 @@ TRAIN = "train"
 
 EVAL = "eval"
 """What the split column holds for a row to measure the training by."""
+
+TEST = "test"
+"""What the split column holds for a row that training does not look at."""
 
 MAX_CATEGORIES = 10_000
 

@@ -16,6 +16,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.hparams import Hparam, HparamCandidates, HparamRange, Tuning
@@ -33,8 +34,9 @@ Point = dict[str, Any]
 _ZERO = 1e-14
 _DIGITS = 6
 _POOL = 2_048
-_MOST_DRAWS = 10_000
+_MOST_DRAWS = 2_000
 _FIRST_POINTS = 3
+_TAIL = 3.0
 _NOISE = (1e-8, 1.0)
 _LENGTHS = (0.05, 20.0)
 
@@ -55,12 +57,12 @@ class _Axis:
             return math.inf
         return int(self.hparam.high - self.hparam.low) + 1
 
-    def values(self) -> tuple[Any, ...]:
+    def values(self) -> Sequence[Any]:
         """Return every value of what can be counted, in order."""
         if isinstance(self.hparam, HparamCandidates):
             return self.hparam.values
         if self.hparam.is_whole:
-            return tuple(range(int(self.hparam.low), int(self.hparam.high) + 1))
+            return range(int(self.hparam.low), int(self.hparam.high) + 1)
         return (self.hparam.low,)
 
     def at(self, unit: float) -> Any:
@@ -152,7 +154,8 @@ class Search:
         n_first = max(_FIRST_POINTS, math.ceil(self._tuning.n_trials / 2))
         if self._tuning.algorithm == "RANDOM_SEARCH" or len(known) < n_first or len(scores) < 2:
             drawn = itertools.islice(self._units, _MOST_DRAWS)
-            return next((point for point in drawn if point not in known), None)
+            counted = self._grid() if self.size < math.inf else iter(())
+            return next((point for point in itertools.chain(drawn, counted) if point not in known), None)
         return self._most_promising(tried)
 
     def _grid(self) -> Iterator[Point]:
@@ -187,15 +190,26 @@ class Search:
         import numpy as np
 
         known = [point for point, _ in tried]
-        candidates = self._grid() if self.size <= _POOL else itertools.islice(self._spread(), _POOL)
-        pool = [point for point in candidates if point not in known]
-        if not pool:
+        pool, places = self._pool
+        is_new = np.array([point not in known for point in pool])
+        if not is_new.any():
             return None
         worst = min(score for _, score in tried if score is not None)
         # A point that failed counts as the worst, which keeps the search away from its neighbours.
         scores = np.array([worst if score is None else score for _, score in tried])
-        mean, deviation = _surrogate(self._coordinates(known), scores, self._coordinates(pool))
-        return pool[int(np.argmax(expected_improvement(mean, deviation, float(scores.max()))))]
+        best, middle = scores.max(), np.median(scores)
+        if best > middle:
+            # One very bad result would hide how the good ones differ.
+            scores = np.maximum(scores, middle - _TAIL * (best - middle))
+        mean, deviation = _surrogate(self._coordinates(known), scores, places)
+        gain = expected_improvement(mean, deviation, float(best))
+        return pool[int(np.argmax(np.where(is_new, gain, -1.0)))]
+
+    @cached_property
+    def _pool(self) -> tuple[list[Point], np.ndarray]:
+        """What the most promising point is chosen from: every point, or as many as cover the space."""
+        points = list(self._grid() if self.size <= _POOL else itertools.islice(self._spread(), _POOL))
+        return points, self._coordinates(points)
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
@@ -229,12 +243,14 @@ def _surrogate(known: np.ndarray, scores: np.ndarray, pool: np.ndarray) -> tuple
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     lengths = np.full(known.shape[1], 0.5)
     kernel = ConstantKernel() * Matern(lengths, _LENGTHS, nu=2.5) + WhiteKernel(1e-4, _NOISE)
     process = GaussianProcessRegressor(kernel, random_state=SEED)
     centre, scale = scores.mean(), scores.std() or 1.0
-    with warnings.catch_warnings():
+    # One thread is the fastest for so few numbers, and adds them in one order.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # A hyperparameter without an effect has no length: the fit stops at the bound, as it should.
         warnings.simplefilter("ignore", ConvergenceWarning)
         process.fit(known, (scores - centre) / scale)

@@ -25,7 +25,7 @@ from warehouse_ml.templates import statement
 from warehouse_ml.training.environment import describe_environment, git_state
 from warehouse_ml.training.fit import SEED, FitResult, fit
 from warehouse_ml.training.holdout import Verdict, compare_with_champion, measure_held_out
-from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, infer_features
+from warehouse_ml.training.preprocessing import EVAL, TEST, family_of, fit_preprocessing, infer_features
 from warehouse_ml.training.rows import (
     ROW_HASH,
     SPLIT,
@@ -34,6 +34,7 @@ from warehouse_ml.training.rows import (
     read_training_rows,
     refuse_disguised_labels,
 )
+from warehouse_ml.training.tune import Trial, record_trials, tune
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["PROMOTIONS", "Trained", "define", "train"]
@@ -116,14 +117,17 @@ def train(
     say = on_step or (lambda _: None)
     began, started_at = time.perf_counter(), dt.datetime.now(dt.UTC)
     run = {"run_id": uuid.uuid4().hex, "model": node.name, "as_of": as_of, "started_at": started_at}
+    trials: list[Trial] = []
     try:
-        trained, options = _train(warehouse, catalog, registry, node, as_of, force, promote, say, began)
+        trained, options = _train(warehouse, catalog, registry, node, as_of, force, promote, say, began, trials)
     except BaseException as error:
         told = error.what if isinstance(error, WmlError) else type(error).__name__
+        record_trials(warehouse, run, trials)
         _record(warehouse, {**run, "status": "failed", "error": told}, began, {}, {}, None, None)
         raise
     if trained.is_new:
         version = trained.version
+        record_trials(warehouse, run, trials)
         _record(
             warehouse,
             {**run, "status": "finished", "error": None},
@@ -146,6 +150,7 @@ def _train(
     promote: str,
     say: Callable[[str], None],
     began: float,
+    trials: list[Trial],
 ) -> tuple[Trained, Mapping[str, Any]]:
     definition = define(catalog, node, as_of)
     say("reading the training rows")
@@ -155,11 +160,13 @@ def _train(
     if same is not None:
         reason = f"the same definition was trained on the same {rows.n_rows:,} rows already"
         return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0), {}
-    result = _fit(warehouse, definition, rows, say)
-    say("scoring the rows held out")
     threshold = float(node.config.get("threshold", 0.5))
-    metrics = measure_held_out(warehouse, result.parameters, rows.n_eval, threshold) if rows.n_eval else {}
-    verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, rows.n_eval, promote)
+    result = _fit(warehouse, definition, rows, say, threshold, trials)
+    # Rows that chose the best trial flatter it: if others were set aside, these measure the version.
+    side, n_held_out = (TEST, rows.n_test) if definition.tuning and rows.n_test else (EVAL, rows.n_eval)
+    say("scoring the rows held out")
+    metrics = measure_held_out(warehouse, result.parameters, n_held_out, threshold, side=side) if n_held_out else {}
+    verdict = _decide(warehouse, registry, node.name, as_of, result, metrics, n_held_out, promote, side)
     say("publishing the version")
     commit, is_dirty = git_state(catalog.project.root)
     environment = {**describe_environment(SEED), "git_is_dirty": is_dirty}
@@ -186,11 +193,18 @@ def _train(
     seconds = time.perf_counter() - began
     return (
         Trained(version, True, verdict.alias, verdict.reason, rows.n_train, rows.n_eval, seconds, result.warnings),
-        definition.options,
+        result.facts.get("options", definition.options),
     )
 
 
-def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, say: Callable[[str], None]) -> FitResult:
+def _fit(
+    warehouse: Warehouse,
+    definition: ModelDefinition,
+    rows: RowSummary,
+    say: Callable[[str], None],
+    threshold: float,
+    trials: list[Trial],
+) -> FitResult:
     excluded = {definition.label, definition.split.column, definition.weight_column} - {None}
     features = infer_features(rows.columns, exclude=[str(name) for name in excluded], place=definition.place)
     _refuse_reserved(definition, [feature.name for feature in features])
@@ -206,6 +220,8 @@ def _fit(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, sa
         split_column=SPLIT,
         place=definition.place,
     )
+    if definition.tuning is not None:
+        return tune(warehouse, fitted, definition, rows, threshold=threshold, trials=trials, say=say)
     return fit(
         warehouse,
         TRAINING_ROWS,
@@ -236,6 +252,7 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
         "warnings": result.warnings,
+        **result.facts,
     }
     return VersionContent(
         parameters=result.parameters,
@@ -264,6 +281,7 @@ def _decide(
     metrics: Mapping[str, float | None],
     n_held_out: int,
     promote: str,
+    side: str,
 ) -> Verdict:
     champion = registry.holder(model, CHAMPION, as_of)
     if promote == "never":
@@ -272,7 +290,7 @@ def _decide(
         return Verdict(CHAMPION, "the first version", None)
     if promote == "always":
         return Verdict(CHAMPION, "promoted without a comparison, as asked", champion)
-    return compare_with_champion(warehouse, result.parameters, metrics, n_held_out, registry.load(champion))
+    return compare_with_champion(warehouse, result.parameters, metrics, n_held_out, registry.load(champion), side=side)
 
 
 def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of: dt.datetime) -> None:

@@ -187,7 +187,12 @@ def tune(
         warnings=[*tuning.warnings, *_warnings(tuning, search, trials), *result.warnings],
         facts={
             "options": {**definition.options, **chosen},
-            "tuning": {"algorithm": tuning.algorithm, "objective": objective.name, "num_trials": tuning.n_trials},
+            "tuning": {
+                "algorithm": tuning.algorithm,
+                "objective": objective.name,
+                "num_trials": tuning.n_trials,
+                "hyperparameters": [name.lower() for name in tuning.space],
+            },
             "trials": [trial.fact() for trial in trials],
         },
     )
