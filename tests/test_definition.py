@@ -60,7 +60,7 @@ def test_the_word_model_stays_a_name_elsewhere() -> None:
         ("learn_rate = 0.05", "learn_rate = 'fast'", "models/churn.sql:6"),
         ("learn_rate = 0.05", "learn_rate = 7", "models/churn.sql:6"),
         ("learn_rate = 0.05", "learn_rate = 0.05, learn_rate = 0.1", "learn_rate is given twice"),
-        ("learn_rate = 0.05", "learn_rate = hparam_range(0, 1)", "hparam_range is not read by this release"),
+        ("learn_rate = 0.05", "learn_rate = hparam_range(0, 1)", "learn_rate is to be tuned, but num_trials is"),
         ("learn_rate = 0.05", "learn_rate = 0.1 + 0.2", "needs a constant"),
         ("data_split_method = 'random'", "data_split_method = 'seq'", "needs data_split_col"),
         ("eval_fraction = 0.25", "eval_fraction = 0.6, data_split_test_fraction = 0.5", "leaves no rows to train on"),

@@ -13,7 +13,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.dialect import WmlDuckDB, parse, start_of
 from warehouse_ml.errors import DefinitionError, Place
-from warehouse_ml.options import UNLABELLED, resolve_options
+from warehouse_ml.hparams import HPARAM_FUNCTIONS, Tuning, read_hparam, resolve_tuned
+from warehouse_ml.options import UNLABELLED
 from warehouse_ml.places import SourceText
 from warehouse_ml.transform_clause import TransformItem, read_transform
 
@@ -68,6 +69,8 @@ class ModelDefinition:
         The rendered file, which knows its places in the file.
     transform : tuple of TransformItem
         The items of TRANSFORM; empty without one.
+    tuning : Tuning or None
+        What is tuned, and how; an option that is tuned has its default above.
     """
 
     name: str
@@ -82,6 +85,7 @@ class ModelDefinition:
     place: str
     source: SourceText = field(repr=False, compare=False)
     transform: tuple[TransformItem, ...] = ()
+    tuning: Tuning | None = None
 
     def query_at(self, position: int | None) -> str:
         """Return file, line and column of an offset of the query."""
@@ -139,7 +143,7 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = str(written.get("MODEL_TYPE", "")).upper()
-    options = resolve_options(model_type, written, place, places={key: at(key) for key in written})
+    options, tuning = resolve_tuned(model_type, written, place, places={key: at(key) for key in written})
     start = _query_start(tokens)
     start += len(text[start:]) - len(text[start:].lstrip())
     _check_projections(tree.expression, source, options)
@@ -156,6 +160,7 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         place=place,
         source=source,
         transform=transform,
+        tuning=tuning,
     )
 
 
@@ -195,10 +200,8 @@ def _value(node: exp.Expr, key: str, place: Place) -> Any:
         return tuple(_value(getattr(item, "expression", None) or item, key, place) for item in node.expressions)
     if isinstance(node, exp.PropertyEQ):
         return _value(node.expression, key, place)
-    if isinstance(node, exp.Anonymous) and node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
-        raise DefinitionError(
-            f"{node.name.lower()} is not read by this release", place=place, hint=f"give {key.lower()} one value"
-        )
+    if isinstance(node, exp.Anonymous) and node.name.upper() in HPARAM_FUNCTIONS:
+        return read_hparam(node.name, [_value(item, key, place) for item in node.expressions], key, place)
     raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
 
 

@@ -19,7 +19,7 @@ from warehouse_ml.rules import Firing, fire
 from warehouse_ml.scoring.features import KINDS
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
-from warehouse_ml.training import Trained, train
+from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = [
     "TestResult",
@@ -99,9 +99,9 @@ def train_step(
     _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
     trained = train(
         session.warehouse,
-        session.catalog,
         session.registry,
-        node,
+        node.name,
+        lambda: subject_of(session.catalog, node, as_of),
         as_of,
         force=force,
         promote=promote,

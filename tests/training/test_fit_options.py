@@ -75,8 +75,8 @@ DOCUMENTED = {
     "BOOSTED_TREE_CLASSIFIER": f"{BOOSTED} {CLASSES}",
     "RANDOM_FOREST_REGRESSOR": TREES,
     "RANDOM_FOREST_CLASSIFIER": f"{TREES} {CLASSES}",
-    "KMEANS": "MODEL_TYPE NUM_CLUSTERS KMEANS_INIT_METHOD KMEANS_INIT_COL DISTANCE_TYPE STANDARDIZE_FEATURES WARM_START "
-    f"{STOPS} {VERTEX} {TUNING}",
+    "KMEANS": "MODEL_TYPE NUM_CLUSTERS KMEANS_INIT_METHOD KMEANS_INIT_COL DISTANCE_TYPE STANDARDIZE_FEATURES "
+    f"WARM_START {STOPS} {VERTEX} {TUNING}",
     "PCA": f"MODEL_TYPE NUM_PRINCIPAL_COMPONENTS PCA_EXPLAINED_VARIANCE_RATIO SCALE_FEATURES PCA_SOLVER {VERTEX}",
 }
 
@@ -132,7 +132,7 @@ def test_values_are_put_into_one_form():
         ("LINEAR_REG", {"DATA_SPLIT_METHOD": "RANDUM"}, "data_split_method = 'RANDUM' is not known.*\"random\""),
         ("LINEAR_REG", {"WARM_START": True}, "warm_start = true cannot be honoured: training always.*leave warm_start"),
         ("LINEAR_REG", {"LEARN_RATE": 0.1}, "learn_rate = 0.1 cannot be honoured: there is no gradient descent"),
-        ("LINEAR_REG", {"NUM_TRIALS": 10}, "num_trials = 10 cannot be honoured"),
+        ("LINEAR_REG", {"NUM_TRIALS": 101}, "num_trials = 101 is out of range"),
         ("LINEAR_REG", {"OPTIMIZE_STRATEGY": "normal_equation", "L1_REG": 1.0}, "cannot be combined with l1_reg"),
         ("BOOSTED_TREE_REGRESSOR", {"BOOSTER_TYPE": "dart"}, "booster_type = 'dart' cannot be honoured"),
         ("BOOSTED_TREE_REGRESSOR", {"DROPOUT": 0.1}, "dropout = 0.1 cannot be honoured: it belongs to booster_type"),

@@ -40,7 +40,7 @@ class Option:
 
 
 _OFFLINE = "it belongs to Google's service, which is not here"
-_TUNING = "hyperparameter tuning is not done by this statement; train once per value instead"
+_TUNED = "only with num_trials"
 _SPLITS = ("AUTO_SPLIT", "RANDOM", "CUSTOM", "SEQ", "NO_SPLIT")
 
 _GENERAL = {
@@ -52,10 +52,12 @@ _GENERAL = {
     "DATA_SPLIT_COL": Option("string"),
     "INSTANCE_WEIGHT_COL": Option("string", why="BigQuery ML has it for trees only; here every model type"),
     "ENABLE_GLOBAL_EXPLAIN": Option("bool", default=False, why="changes nothing: explanations can always be asked for"),
-    "NUM_TRIALS": Option("int", only=(None,), why=_TUNING),
-    "MAX_PARALLEL_TRIALS": Option("int", default=1, only=(1,), why=_TUNING),
-    "HPARAM_TUNING_ALGORITHM": Option("string", "VIZIER_DEFAULT", only=("VIZIER_DEFAULT",), why=_TUNING),
-    "HPARAM_TUNING_OBJECTIVES": Option("strings", only=(None,), why=_TUNING),
+    "NUM_TRIALS": Option("int", low=1, high=100, why="tunes the hyperparameters"),
+    "MAX_PARALLEL_TRIALS": Option("int", default=1, low=1, high=5, why="trials run one after another here"),
+    "HPARAM_TUNING_ALGORITHM": Option(
+        "string", "VIZIER_DEFAULT", choices=("VIZIER_DEFAULT", "RANDOM_SEARCH", "GRID_SEARCH"), why=_TUNED
+    ),
+    "HPARAM_TUNING_OBJECTIVES": Option("strings", why=_TUNED),
     "MODEL_REGISTRY": Option("string", only=(None,), why=_OFFLINE),
     "VERTEX_AI_MODEL_ID": Option("string", only=(None,), why=_OFFLINE),
     "VERTEX_AI_MODEL_VERSION_ALIASES": Option("strings", only=(None,), why=_OFFLINE),

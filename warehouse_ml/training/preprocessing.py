@@ -33,6 +33,7 @@ __all__ = [
     "EVAL",
     "LARGEST_SQUARE",
     "MAX_CATEGORIES",
+    "TEST",
     "TRAIN",
     "Family",
     "FeatureColumn",
@@ -52,6 +53,9 @@ TRAIN = "train"
 
 EVAL = "eval"
 """What the split column holds for a row to measure the training by."""
+
+TEST = "test"
+"""What the split column holds for a row that training does not look at."""
 
 MAX_CATEGORIES = 10_000
 

@@ -100,6 +100,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         columns=list(columns),
         quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
         method=split.method,
+        is_tuned=definition.tuning is not None,
         column_name=split_column,
         column_type=columns.get(split_column or "", ""),
     )
