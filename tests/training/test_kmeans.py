@@ -331,7 +331,7 @@ CUSTOM = {"KMEANS_INIT_METHOD": "CUSTOM", "KMEANS_INIT_COL": "is_start"}
     [
         ({"NUM_CLUSTERS": 41}, {}, "40 rows cannot make 41 clusters"),
         ({**CUSTOM, "NUM_CLUSTERS": 3}, {}, 'the kmeans_init_col "is_start" is true in 2 rows, but num_clusters = 3'),
-        (CUSTOM, {"is_start": [False, None] * 20}, "is true in 0 rows, but at least one is needed"),
+        (CUSTOM, {"is_start": [False, None] * 20}, "is true in 0 rows, but at least two are needed"),
         (CUSTOM, {"is_start": ["yes"] * 40}, 'the kmeans_init_col "is_start" is VARCHAR, not BOOLEAN'),
         ({**CUSTOM, "KMEANS_INIT_COL": "is_strat"}, {}, "is not selected"),
         ({"DISTANCE_TYPE": "COSINE"}, {"x": [7.0] * 40}, "all rows are zeros, which have no direction"),

@@ -128,8 +128,8 @@ def _n_clusters(options: Mapping[str, Any], n_rows: int, is_start: np.ndarray | 
     asked: int | None = options["NUM_CLUSTERS"]
     if is_start is not None:
         n_starts = int(is_start.sum())
-        if not n_starts or asked not in (None, n_starts):
-            wanted = "at least one is needed" if asked is None else f"num_clusters = {asked:,}"
+        if n_starts < 2 or asked not in (None, n_starts):
+            wanted = "at least two are needed" if asked is None else f"num_clusters = {asked:,}"
             raise DataError(
                 f'the kmeans_init_col "{options["KMEANS_INIT_COL"]}" is true in {n_starts:,} rows, but {wanted}',
                 place=place,
