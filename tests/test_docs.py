@@ -312,7 +312,11 @@ def families(model_types: Sequence[str]) -> str:
     for name, members in groups.items():
         if set(members) == set(model_types):
             return name
-    found = [name for name in ("all with a label", "linear", "boosted trees", "forests") if set(groups[name]) <= set(model_types)]
+    found = [
+        name
+        for name in ("all with a label", "linear", "boosted trees", "forests")
+        if set(groups[name]) <= set(model_types)
+    ]
     rest = set(model_types) - {member for name in found for member in groups[name]}
     return ", ".join([*found, *(f"`{name.lower()}`" for name in MODEL_TYPES if name in rest)])
 
