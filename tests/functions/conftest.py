@@ -72,7 +72,7 @@ class Lab:
         relation = Relation("rows_of_" + name)
         self.warehouse.load(relation, snapshot)
         columns = self.warehouse.columns(f"select * from {relation}")
-        features = infer_features(columns, exclude=[label, "wml_split", "wml_row_hash"])
+        features = infer_features(columns, exclude=[label, "z", "wml_split", "wml_row_hash"])
         fitted = fit_preprocessing(self.warehouse, relation, features, family_of(model_type), split_column="wml_split")
         result = fit(
             self.warehouse,
@@ -104,7 +104,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def people(n: int = 400, seed: int = 0) -> dict[str, Any]:
-    """Return features of each kind, with NULLs, and something to predict from."""
+    """Return features of each kind, with NULLs, and ``z``, which is no feature and says what the label is."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
     return {

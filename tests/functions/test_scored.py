@@ -22,7 +22,7 @@ def model(lab):
     rows = people()
     rows["y"] = np.array(["no", "yes", "maybe"])[(np.digitize(rows["z"], [-0.5, 0.5]))]
     lab.load("people", {**rows, "prediction": np.arange(400), "id": [f"p{i}" for i in range(400)]})
-    return lab.train("m", pa.table(rows), "BOOSTED_TREE_CLASSIFIER", MAX_ITERATIONS=20)
+    return lab.train("m", pa.table(rows), "BOOSTED_TREE_CLASSIFIER", MAX_ITERATIONS=80, EARLY_STOP=False)
 
 
 def scored(lab, model, sql: str = INPUT, keep=(), **named: Any) -> str:
