@@ -38,9 +38,9 @@ class Lab:
     def load(self, name: str, columns: dict[str, Any] | pa.Table) -> None:
         self.warehouse.load(Relation(name), columns if isinstance(columns, pa.Table) else pa.table(columns))
 
-    def text(self, function: Callable, *inputs: str, model: str | None = None, **settings: Any) -> str:
+    def text(self, function: Callable, *inputs: str | Input, model: str | None = None, **settings: Any) -> str:
         name = ModelName(*model.split("@")) if model else None
-        read = tuple(Input(sql=sql, alone=sql) for sql in inputs)
+        read = tuple(sql if isinstance(sql, Input) else Input(sql=sql, alone=sql) for sql in inputs)
         call = Call(function.__name__, PLACE, model=name, inputs=read, settings=settings)
         return function(call, self.context)
 
