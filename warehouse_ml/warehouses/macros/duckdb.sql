@@ -180,3 +180,12 @@ case
 ({{ safe_divide(squares, weight) }} - {{ safe_divide(total, weight) }} * {{ safe_divide(total, weight) }})
     / nullif({{ safe_divide(weight ~ ' * ' ~ weight, weight_squares) }} - 1e0, 0e0)
 {%- endmacro -%}
+
+{#- The Jensen-Shannon divergence, to base 2, of two distributions over the same buckets: an aggregate over the buckets
+    of their shares, in [0, 1] but for rounding. -#}
+{%- macro jensen_shannon(expected, observed) -%}
+sum(
+    case when {{ expected }} > 0 then {{ expected }} * ln(2e0 * {{ expected }} / ({{ expected }} + {{ observed }})) else 0e0 end
+    + case when {{ observed }} > 0 then {{ observed }} * ln(2e0 * {{ observed }} / ({{ expected }} + {{ observed }})) else 0e0 end
+) / (2e0 * ln(2e0))
+{%- endmacro -%}
