@@ -8,14 +8,18 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics
 
+from tests.tiny import SPLIT as SPLIT_AT
+from tests.wml import ok
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.functions.call import Call, Input
+from warehouse_ml.functions.call import Call, Context, Input, ModelName
 from warehouse_ml.functions.evaluate import class_columns, confusion_matrix, evaluate, roc_curve
 from warehouse_ml.functions.scored import scored_rows
+from warehouse_ml.session import open_session
 
-from .conftest import people
+from .conftest import AS_OF, people
 
 SPLIT = ["train", "train", "eval"] * 133 + ["train"]
+SPLIT_DATE = SPLIT_AT.isoformat()
 TYPES = {"LOGISTIC_REG": {}, "BOOSTED_TREE_CLASSIFIER": {}, "RANDOM_FOREST_CLASSIFIER": {"NUM_PARALLEL_TREE": 4}}
 
 
@@ -129,6 +133,17 @@ def test_without_an_input_the_rows_held_out_are_measured(lab, binary):
     assert sum(value for name, value in points[0].items() if "tives" in name) == 133
     matrix = lab.call(confusion_matrix, model="late").to_pylist()
     assert sum(row["false"] + row["true"] for row in matrix) == 133
+
+
+def test_a_trained_version_has_the_metrics_that_training_told(tiny):
+    ok(tiny, "build", "--as-of", SPLIT_DATE)
+    ok(tiny, "train", "churn", "--as-of", SPLIT_DATE)
+    with open_session(tiny) as session:
+        context = Context(session.warehouse, session.registry, AS_OF)
+        found = session.warehouse.fetch(evaluate(Call("evaluate", "q", ModelName("churn")), context)).to_pylist()[0]
+        stored = session.registry.get("churn").metrics
+    assert found == {name: stored[name] for name in found}
+    assert found["roc_auc"] > 0.5
 
 
 def test_without_rows_held_out_those_trained_on_are_measured(lab):
