@@ -51,7 +51,7 @@ def test_the_documented_defaults_of_models_without_a_label():
     assert resolve_options("KMEANS", {"KMEANS_INIT_METHOD": "kmeans++"})["KMEANS_INIT_METHOD"] == "KMEANS++"
 
 
-# The options of Google's pages of each statement.
+# The options of Google's pages of each statement; INSTANCE_WEIGHT_COL of a linear model is ours.
 SPLIT = "DATA_SPLIT_METHOD DATA_SPLIT_EVAL_FRACTION DATA_SPLIT_TEST_FRACTION DATA_SPLIT_COL"
 VERTEX = "MODEL_REGISTRY VERTEX_AI_MODEL_ID VERTEX_AI_MODEL_VERSION_ALIASES KMS_KEY_NAME"
 TUNING = "NUM_TRIALS MAX_PARALLEL_TRIALS HPARAM_TUNING_ALGORITHM HPARAM_TUNING_OBJECTIVES"

@@ -38,7 +38,7 @@ TABLE = rows_of(N, 1)
 ALL = {"EARLY_STOP": False, "MAX_ITERATIONS": 500}
 KINDS = [
     {},
-    {"NUM_CLUSTERS": 1},
+    {"NUM_CLUSTERS": 2},
     {"NUM_CLUSTERS": 6, "KMEANS_INIT_METHOD": "KMEANS++"},
     {"NUM_CLUSTERS": 4, "STANDARDIZE_FEATURES": False},
     {"NUM_CLUSTERS": 4, "DISTANCE_TYPE": "COSINE"},
@@ -95,7 +95,7 @@ def test_distances_are_those_of_the_definition(warehouse, written):
     centers = centers_of(parameters)
     found = distances(parameters, encoded)
     if written.get("DISTANCE_TYPE") == "COSINE":
-        np.testing.assert_allclose(found, cosine_distances(rows_, centers), atol=1e-13)
+        np.testing.assert_allclose(found**2, cosine_distances(rows_, centers), atol=1e-13)
         np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1.0, rtol=1e-14)
     else:
         expected = np.sqrt(((rows_[:, None, :] - centers[None]) ** 2).sum(axis=2))
@@ -124,7 +124,7 @@ def test_cosine_clusters_are_means_of_directions(warehouse):
     means = np.array([normalize(rows_)[labels == cluster].mean(axis=0) for cluster in range(4)])
     np.testing.assert_allclose(centers_of(result.parameters), normalize(means), atol=1e-12)
     distance = distances(result.parameters, encoded).min(axis=1)
-    assert result.training_info[-1]["loss"] == pytest.approx(distance.mean())
+    assert result.training_info[-1]["loss"] == pytest.approx((distance**2).mean())
     assert result.metrics["mean_squared_distance"] == pytest.approx((distance**2).mean())
 
 
@@ -311,7 +311,7 @@ def test_a_missing_table_is_told():
         ({"KMEANS_INIT_METHOD": "CUSTOM"}, "kmeans_init_method = 'custom' needs kmeans_init_col"),
         ({"KMEANS_INIT_COL": "c"}, "kmeans_init_col has a meaning with kmeans_init_method = 'custom' only"),
         ({"WARM_START": True}, "warm_start = true cannot be honoured: training always starts from nothing"),
-        ({"NUM_CLUSTERS": 0}, "num_clusters = 0 is out of range"),
+        ({"NUM_CLUSTERS": 1}, "num_clusters = 1 is out of range.*between 2 and 100"),
         ({"NUM_TRIALS": 5}, "num_trials = 5 cannot be honoured"),
         ({"DISTANCE_TYPE": "manhattan"}, "distance_type = 'manhattan' is not known"),
         ({"INPUT_LABEL_COLS": ["y"]}, "no option input_label_cols in a kmeans"),
@@ -319,7 +319,7 @@ def test_a_missing_table_is_told():
     ],
 )
 def test_options_that_are_refused(written, message):
-    with pytest.raises(DefinitionError, match=message):
+    with pytest.raises(DefinitionError, match=f"(?s){message}"):
         resolve_options("KMEANS", written)
 
 
@@ -331,7 +331,7 @@ CUSTOM = {"KMEANS_INIT_METHOD": "CUSTOM", "KMEANS_INIT_COL": "is_start"}
     [
         ({"NUM_CLUSTERS": 41}, {}, "40 rows cannot make 41 clusters"),
         ({**CUSTOM, "NUM_CLUSTERS": 3}, {}, 'the kmeans_init_col "is_start" is true in 2 rows, but num_clusters = 3'),
-        (CUSTOM, {"is_start": [False, None] * 20}, "is true in 0 rows, but at least one is needed"),
+        (CUSTOM, {"is_start": [False, None] * 20}, "is true in 0 rows, but at least two are needed"),
         (CUSTOM, {"is_start": ["yes"] * 40}, 'the kmeans_init_col "is_start" is VARCHAR, not BOOLEAN'),
         ({**CUSTOM, "KMEANS_INIT_COL": "is_strat"}, {}, "is not selected"),
         ({"DISTANCE_TYPE": "COSINE"}, {"x": [7.0] * 40}, "all rows are zeros, which have no direction"),

@@ -48,10 +48,10 @@ def explain_predict(call: Call, context: Context) -> str:
     _check_explainable(call, stored)
     asked = settings(
         call,
-        top_k_features=Setting("int", 5, low=1),
-        threshold=Setting("float", threshold_of(stored), low=0, high=1),
-        approx_feature_contrib=Setting("bool", default=False),
-        integrated_gradients_num_steps=Setting("int"),
+        top_k_features=Setting("integer", 5, low=1),
+        threshold=Setting("number", threshold_of(stored), low=0, high=1),
+        approx_feature_contrib=Setting("boolean", default=False),
+        integrated_gradients_num_steps=Setting("integer"),
     )
     for name in ("approx_feature_contrib", "integrated_gradients_num_steps"):
         if asked[name]:
@@ -102,7 +102,7 @@ def global_explain(call: Call, context: Context) -> str:
 
     stored = context.stored(call)
     _check_explainable(call, stored)
-    is_by_class = settings(call, class_level_explain=Setting("bool", default=False))["class_level_explain"]
+    is_by_class = settings(call, class_level_explain=Setting("boolean", default=False))["class_level_explain"]
     parameters = stored.parameters
     if is_by_class and parameters.task == "regression":
         raise DefinitionError(

@@ -23,7 +23,7 @@ def weights(call: Call, context: Context) -> str:
     import pyarrow as pa
 
     stored = context.stored(call)
-    is_standardized = settings(call, standardize=Setting("bool", default=False))["standardize"]
+    is_standardized = settings(call, standardize=Setting("boolean", default=False))["standardize"]
     parameters = stored.parameters
     linear = _linear_of(call, parameters)
     category = pa.struct([("category", pa.string()), ("weight", pa.float64())])
@@ -39,7 +39,7 @@ def advanced_weights(call: Call, context: Context) -> str:
     import pyarrow as pa
 
     stored = context.stored(call)
-    is_standardized = settings(call, standardize=Setting("bool", default=False))["standardize"]
+    is_standardized = settings(call, standardize=Setting("boolean", default=False))["standardize"]
     parameters = stored.parameters
     linear = _linear_of(call, parameters)
     if not parameters.p_values:

@@ -1,8 +1,11 @@
-"""The settings of a call, checked."""
+"""The settings of a call: known names, of the right type, in their range."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
@@ -10,13 +13,16 @@ from warehouse_ml.functions.call import Call
 
 __all__ = ["Setting", "settings"]
 
-_NAMES = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "string": "a string",
-    "list": "a list",
-    "sql": "an expression",
+Kind = Literal["integer", "number", "boolean", "text", "numbers", "named_numbers", "expression"]
+
+_KINDS: Mapping[str, str] = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "text": "a text",
+    "numbers": "an array of numbers",
+    "named_numbers": "an array of a name and a number each, such as [('amount', 0.2)]",
+    "expression": "an expression",
 }
 
 
@@ -26,70 +32,140 @@ class Setting:
 
     Parameters
     ----------
-    type : str
-        ``bool``, ``int``, ``float``, ``string``, ``list`` or ``sql`` (an expression, as text).
-    default : object
-        What holds when it is not written, or NULL.
+    kind : str
+        ``integer``, ``number``, ``boolean``, ``text``, ``numbers`` (a list of floats), ``named_numbers`` (a dict of
+        name to float) or ``expression`` (SQL).
+    default : Any
+        If it is not written, or NULL.
     low, high : float, optional
-        The range of a number, ends included.
-    choices : tuple of str
-        The values that a string may have, in upper case; it is read without regard to case.
+        The range of the number, or of each number; both ends belong to it.
+    below : float, optional
+        The number must be less than this.
+    choices : sequence of str
+        The texts that are allowed, upper case; read without regard to case.
+    refused : str, optional
+        Why a setting of BigQuery ML's cannot be honoured, in a few words.
     """
 
-    type: Literal["bool", "int", "float", "string", "list", "sql"]
+    kind: Kind
     default: Any = None
     low: float | None = None
     high: float | None = None
-    choices: tuple[str, ...] = ()
+    below: float | None = None
+    choices: Sequence[str] = ()
+    refused: str | None = None
 
 
 def settings(call: Call, **known: Setting) -> dict[str, Any]:
-    """Return every known setting with its value.
+    """Return the value of every setting that a function has.
+
+    Parameters
+    ----------
+    call : Call
+    **known : Setting
+        By name, lower case.
+
+    Returns
+    -------
+    dict of str to Any
+        Without those that are refused; a number is a float, a text with choices is upper case.
 
     Raises
     ------
     DefinitionError
-        On an unknown setting, or a value of another type or out of range.
+        If a name is unknown or refused, or a value has the wrong type or is out of range.
     """
+    accepted = [name for name, setting in known.items() if setting.refused is None]
     for name in call.settings:
-        if name not in known:
+        setting = known.get(name)
+        if setting is None:
             raise DefinitionError(
-                f"ml.{call.name} has no setting {name}",
+                f'ml.{call.name} has no setting "{name}"',
                 place=call.place,
-                has=list(known) or None,
-                hint=did_you_mean(name, list(known)) or (None if known else "it takes none"),
+                has=accepted,
+                hint=did_you_mean(name, accepted),
             )
-    return {name: _checked(call, name, call.get(name, setting.default), setting) for name, setting in known.items()}
+        if setting.refused is not None:
+            raise DefinitionError(f'ml.{call.name} does not take "{name}"', place=call.place, hint=setting.refused)
+    values = {}
+    for name in accepted:
+        value = call.get(name)
+        values[name] = known[name].default if value is None else _value(call, name, value, known[name])
+    return values
 
 
-def _checked(call: Call, name: str, value: Any, setting: Setting) -> Any:
-    if value is None:
+def _value(call: Call, name: str, value: Any, setting: Setting) -> Any:
+    if setting.kind == "expression":
+        return str(value)
+    if setting.kind == "boolean" and isinstance(value, bool):
+        return value
+    if setting.kind == "text" and isinstance(value, str):
+        return _choice(call, name, value, setting)
+    if setting.kind in ("integer", "number"):
+        number = _number(value)
+        if number is not None and (setting.kind == "number" or number == int(number)):
+            _check_range(call, name, number, setting)
+            return int(number) if setting.kind == "integer" else number
+    if setting.kind == "numbers" and isinstance(value, (list, tuple)):
+        numbers = [_number(item) for item in value]
+        found = [number for number in numbers if number is not None]
+        if len(found) == len(numbers):
+            for number in found:
+                _check_range(call, name, number, setting)
+            return found
+    if setting.kind == "named_numbers" and isinstance(value, (list, tuple)):
+        pairs = [_pair(item) for item in value]
+        named = {pair[0]: pair[1] for pair in pairs if pair is not None}
+        if len(named) == len(pairs):
+            for number in named.values():
+                _check_range(call, name, number, setting)
+            return named
+    raise DefinitionError(
+        f"{name} = {value!r} in ml.{call.name}", place=call.place, hint=f"{name} is {_KINDS[setting.kind]}"
+    )
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = {
-        "bool": isinstance(value, bool),
-        "int": is_number and isinstance(value, int),
-        "float": is_number,
-        "string": isinstance(value, str),
-        "list": isinstance(value, (list, tuple)),
-        "sql": isinstance(value, str),
-    }[setting.type]
-    if not fits:
-        raise DefinitionError(f"{name} = {value!r} of ml.{call.name} is not {_NAMES[setting.type]}", place=call.place)
-    if is_number and not (
-        (setting.low is None or value >= setting.low) and (setting.high is None or value <= setting.high)
-    ):
-        limits = f"at least {setting.low}" if setting.high is None else f"between {setting.low} and {setting.high}"
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _pair(item: Any) -> tuple[str, float] | None:
+    values = list(item.values()) if isinstance(item, Mapping) else item
+    if not isinstance(values, (list, tuple)) or len(values) != 2 or not isinstance(values[0], str):
+        return None
+    number = _number(values[1])
+    return None if number is None else (values[0], number)
+
+
+def _choice(call: Call, name: str, value: str, setting: Setting) -> str:
+    if not setting.choices:
+        return value
+    if value.upper() not in setting.choices:
         raise DefinitionError(
-            f"{name} = {value} of ml.{call.name} is out of range", place=call.place, hint=f"{name} is {limits}"
+            f"{name} = {value!r} in ml.{call.name}",
+            place=call.place,
+            has=setting.choices,
+            hint=did_you_mean(value, setting.choices),
         )
-    if setting.choices:
-        value = value.upper()
-        if value not in setting.choices:
-            raise DefinitionError(
-                f"{name} = '{value}' of ml.{call.name} is not known",
-                place=call.place,
-                has=setting.choices,
-                hint=did_you_mean(value, setting.choices),
-            )
-    return float(value) if setting.type == "float" else value
+    return value.upper()
+
+
+def _check_range(call: Call, name: str, number: float, setting: Setting) -> None:
+    low, high = setting.low, setting.high if setting.below is None else setting.below
+    if (
+        (low is not None and number < low)
+        or (setting.high is not None and number > setting.high)
+        or (setting.below is not None and number >= setting.below)
+    ):
+        if low is None or high is None:
+            told = f"{name} is at least {low:,.10g}" if low is not None else f"{name} is at most {high:,.10g}"
+        else:
+            told = f"{name} is from {low:,.10g} to {high:,.10g}"
+        raise DefinitionError(
+            f"{name} = {number:.10g} in ml.{call.name} is out of range",
+            place=call.place,
+            hint=told + (" exclusive" if setting.below is not None else ""),
+        )

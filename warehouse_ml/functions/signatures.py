@@ -59,8 +59,8 @@ SIGNATURES: dict[str, Signature] = {
     "predict": Signature("predict", inputs=(1, 1)),
     "transform": Signature("predict", inputs=(1, 1)),
     "evaluate": Signature("evaluate", inputs=(0, 1)),
-    "roc_curve": Signature("roc_curve", inputs=(0, 1), positional=("thresholds",)),
-    "confusion_matrix": Signature("confusion_matrix", inputs=(0, 1)),
+    "roc_curve": Signature("evaluate", inputs=(0, 1), positional=("thresholds",)),
+    "confusion_matrix": Signature("evaluate", inputs=(0, 1)),
     "explain_predict": Signature("explain", inputs=(1, 1)),
     "global_explain": Signature("explain"),
     "feature_importance": Signature("look"),
@@ -72,12 +72,12 @@ SIGNATURES: dict[str, Signature] = {
     "centroids": Signature("components"),
     "principal_components": Signature("components"),
     "principal_component_info": Signature("components"),
-    "describe_data": Signature("describe_data", has_model=False, inputs=(1, 1)),
-    "validate_data_drift": Signature("validate_data", has_model=False, inputs=(2, 2)),
-    "validate_data_skew": Signature("validate_data", inputs=(1, 1)),
+    "describe_data": Signature("describe", has_model=False, inputs=(1, 1)),
+    "validate_data_drift": Signature("drift", has_model=False, inputs=(2, 2)),
+    "validate_data_skew": Signature("drift", inputs=(1, 1)),
     "features_at_time": Signature(
-        "time_travel", has_model=False, inputs=(1, 1), named=("time", *_AT_TIME), expressions=("time",)
+        "features_at_time", has_model=False, inputs=(1, 1), named=("time", *_AT_TIME), expressions=("time",)
     ),
-    "entity_features_at_time": Signature("time_travel", has_model=False, inputs=(2, 2), named=_AT_TIME),
+    "entity_features_at_time": Signature("features_at_time", has_model=False, inputs=(2, 2), named=_AT_TIME),
 }
 """Every function by its name without ``ml.``."""

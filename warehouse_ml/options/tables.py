@@ -173,7 +173,7 @@ _ALONE = {
 _KMEANS = {
     **_ALONE,
     "NUM_CLUSTERS": Option(
-        "int", low=1, high=1_000, why="if not given, the decimal logarithm of the number of rows, rounded, at least 2"
+        "int", low=2, high=100, why="if not given, the decimal logarithm of the number of rows, rounded, at least 2"
     ),
     "KMEANS_INIT_METHOD": Option("string", "RANDOM", choices=("RANDOM", "KMEANS++", "CUSTOM")),
     "KMEANS_INIT_COL": Option("string", why="with 'custom': a boolean, true in the rows to start from; not a feature"),
@@ -193,7 +193,10 @@ _PCA = {
     **_ALONE,
     "NUM_PRINCIPAL_COMPONENTS": Option("int", low=1, high=10_000, why="this or pca_explained_variance_ratio"),
     "PCA_EXPLAINED_VARIANCE_RATIO": Option(
-        "float", low=1e-9, high=1, why="as many components as explain at least this share; or num_principal_components"
+        "float",
+        low=1e-9,
+        high=1 - 1e-9,
+        why="as many components as explain more than this share; or num_principal_components",
     ),
     "SCALE_FEATURES": Option("bool", default=True, why="numbers are centred in any case"),
     "PCA_SOLVER": Option(

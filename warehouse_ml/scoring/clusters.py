@@ -1,11 +1,11 @@
 """Distances to centroids, as SQL and over arrays: the same terms in the same order.
 
-======================  ===============================================================================
-distance                of a row x and a centroid c
-======================  ===============================================================================
-``euclidean``           square root of the sum of (x - c)^2
-``cosine``              1 - (sum of x * c) / |x|, not below 0; 1 where |x| is 0. c has the length 1.
-======================  ===============================================================================
+===============  ==========================================================================================
+distance         of a row x and a centroid c
+===============  ==========================================================================================
+``euclidean``    square root of the sum of (x - c)^2
+``cosine``       square root of 1 - (sum of x * c) / |x|, held above 0; 1 where |x| is 0. c has the length 1.
+===============  ==========================================================================================
 
 A category adds one number, looked up by its code: what all its columns add together. So a row costs one term for each
 feature and cluster, however many categories there are.
@@ -98,7 +98,7 @@ def distances(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
         length = np.sqrt(_sum(parameters, "length", clusters.centroids[0], encoded))
         for cluster, centroid in enumerate(clusters.centroids):
             cosine = _sum(parameters, "product", centroid, encoded) / length
-            found[:, cluster] = np.where(length == 0, 1.0, np.maximum(1.0 - cosine, 0.0))
+            found[:, cluster] = np.where(length == 0, 1.0, np.sqrt(np.maximum(1.0 - cosine, 0.0)))
     return found
 
 
@@ -151,7 +151,7 @@ def davies_bouldin_index(parameters: Parameters, mean_distances: Sequence[float 
 def _apart(one: Sequence[float], other: Sequence[float], distance: Distance) -> float:
     if distance == "euclidean":
         return math.dist(one, other)
-    return max(0.0, 1.0 - math.fsum(a * b for a, b in zip(one, other, strict=True)))
+    return math.sqrt(max(0.0, 1.0 - math.fsum(a * b for a, b in zip(one, other, strict=True))))
 
 
 def _by_code(of: _Sum, slots: Sequence[float]) -> list[float]:
@@ -205,4 +205,4 @@ def _from_product(product: exp.Expr) -> exp.Expr:
     rest = exp.Sub(this=nodes.number(1.0), expression=exp.Div(this=product, expression=length))
     held = exp.Anonymous(this="GREATEST", expressions=[rest, nodes.number(0.0)])
     is_zero = exp.EQ(this=length.copy(), expression=nodes.number(0.0))
-    return nodes.case([(is_zero, nodes.number(1.0))], held)
+    return nodes.case([(is_zero, nodes.number(1.0))], exp.Sqrt(this=held))

@@ -124,7 +124,8 @@ class Clusters:
     Parameters
     ----------
     distance : str
-        ``euclidean``, or ``cosine``: 1 - cosine of the angle between a row and a centroid; 1 for a row of zeros.
+        ``euclidean``, or ``cosine``: the square root of 1 - cosine of the angle between a row and a centroid, as in
+        BigQuery ML; 1 for a row of zeros.
     centroids : tuple of tuple of tuple of float
         By cluster, feature and slot, as the weights of ``Linear``. Those of cosine distances have the length 1.
     n_rows : tuple of int

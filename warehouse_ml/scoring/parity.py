@@ -41,7 +41,8 @@ class ParityReport:
     paths : tuple of str
         What was compared with the estimator: ``sql`` and ``arrow``, or ``arrow`` alone where SQL is not used.
     max_abs_difference : float
-        Between two scores of one row; of a clustering or projection, between two distances or components.
+        Between two scores of one row; of a clustering or projection, between two distances (cosine: their squares) or
+        components.
     n_decision_differences : int
         Rows whose class differs. Always 0 for trees; a linear model may differ where the score is at the threshold to
         within 1e-12, and a clustering where two centroids are equally near, because the estimator adds in another
@@ -138,6 +139,9 @@ def _in_warehouse(warehouse: Warehouse, parameters: Parameters, sample: exp.Sele
 def _compare(parameters: Parameters, path: str, expected: Predictions, found: Predictions) -> tuple[float, int]:
     import numpy as np
 
+    if parameters.clusters is not None and parameters.clusters.distance == "cosine":
+        # Near 0 the root makes 1e-8 of the last bit of a cosine.
+        expected, found = _squared(expected), _squared(found)
     difference = np.abs(found.score - expected.score)
     # A probability near 0 is compared on the scale of 1, a value on its own.
     scale = np.maximum(np.abs(expected.score), 1.0)
@@ -164,6 +168,11 @@ def _compare(parameters: Parameters, path: str, expected: Predictions, found: Pr
             hint="this is an error of the toolkit; please report it with the model's definition",
         )
     return float(difference.max(initial=0.0)), int(is_other.sum())
+
+
+def _squared(found: Predictions) -> Predictions:
+    outputs = found.probabilities
+    return Predictions(found.score**2, found.prediction, None if outputs is None else outputs**2)
 
 
 def _told(parameters: Parameters, predictions: Predictions, row: int) -> str:

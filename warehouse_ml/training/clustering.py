@@ -40,7 +40,7 @@ def fit_clusters(
 
     Euclidean: each centroid is the mean of the rows nearest to it. Cosine: rows and centroids are scaled to the length
     1 in every iteration (spherical k-means). EARLY_STOP ends after the first iteration in which the loss, the mean
-    squared or the mean cosine distance, improves by less than MIN_REL_PROGRESS of itself.
+    squared distance, improves by less than MIN_REL_PROGRESS of itself.
 
     Parameters
     ----------
@@ -96,7 +96,8 @@ def fit_clusters(
         found = []
         for start in range(0, len(asked), _DENSE_ROWS):
             block = _dense(design.expand(asked[start : start + _DENSE_ROWS]))
-            found.append(cosine_distances(block, centers) if distance == "cosine" else _euclidean(block, centers))
+            is_cosine = distance == "cosine"
+            found.append(np.sqrt(cosine_distances(block, centers)) if is_cosine else _euclidean(block, centers))
         labels = estimator.predict(rows_of(asked)).astype(np.int64)
         to_all = np.concatenate(found)
         return Predictions(to_all[np.arange(len(labels)), labels], labels, to_all)
@@ -127,8 +128,8 @@ def _n_clusters(options: Mapping[str, Any], n_rows: int, is_start: np.ndarray | 
     asked: int | None = options["NUM_CLUSTERS"]
     if is_start is not None:
         n_starts = int(is_start.sum())
-        if not n_starts or asked not in (None, n_starts):
-            wanted = "at least one is needed" if asked is None else f"num_clusters = {asked:,}"
+        if n_starts < 2 or asked not in (None, n_starts):
+            wanted = "at least two are needed" if asked is None else f"num_clusters = {asked:,}"
             raise DataError(
                 f'the kmeans_init_col "{options["KMEANS_INIT_COL"]}" is true in {n_starts:,} rows, but {wanted}',
                 place=place,

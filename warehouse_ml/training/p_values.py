@@ -1,16 +1,13 @@
 """Standard errors and p-values of linear models without a penalty.
 
-With n rows and m estimated weights b, design X, and row weights w (1 if there are none; a weight counts as so many
-rows):
+With m estimated weights b, design X, residuals r, and row weights w (1 if there are none; a weight counts as so many
+rows), the covariance of b is
 
-==============  =============================================================  ==============================
-model           covariance of b                                                p-value, two-sided
-==============  =============================================================  ==============================
-LINEAR_REG      s^2 (X' w X)^-1 with s^2 = sum of w r^2 / (sum of w - m)       t with sum of w - m degrees
-LOGISTIC_REG    (X' w p (1 - p) X)^-1, the inverse of Fisher's information     normal (Wald)
-==============  =============================================================  ==============================
+- LINEAR_REG: s^2 (X' w X)^-1 with s^2 = sum of w r^2 / (sum of w - m),
+- LOGISTIC_REG: (X' w p (1 - p) X)^-1, the inverse of Fisher's information.
 
-So are they in ``statsmodels.OLS`` and ``statsmodels.Logit``.
+The standard error is the root of its diagonal, and the p-value 2 (1 - Phi(|b| / standard error)): of the normal
+distribution for both, as BigQuery ML documents it; a regression on few rows would call for Student's t.
 """
 
 from __future__ import annotations
@@ -118,10 +115,9 @@ def fit_with_p_values(
 
 @dataclass(frozen=True, eq=False)
 class _Certainty:
-    """The covariance of the weights, the degrees of freedom (infinite: normal), whether probabilities are 0 or 1."""
+    """The covariance of the weights, and whether some fitted probabilities are 0 or 1."""
 
     covariance: np.ndarray
-    degrees: float
     is_certain: bool
 
     @classmethod
@@ -134,7 +130,7 @@ class _Certainty:
             probability = 1.0 / (1.0 + np.exp(-np.maximum(predicted, -709.0)))
             information = probability * (1.0 - probability)
             is_certain = bool((np.minimum(probability, 1.0 - probability) < _CERTAIN).any())
-            return cls(_inverse(_gram(columns, row_weights * information)), np.inf, is_certain)
+            return cls(_inverse(_gram(columns, row_weights * information)), is_certain)
         degrees = float(row_weights.sum()) - len(weights)
         if degrees <= 0:
             raise DataError(
@@ -142,7 +138,7 @@ class _Certainty:
             )
         residual = train.label - predicted
         variance = float((row_weights * residual * residual).sum()) / degrees
-        return cls(variance * _inverse(_gram(columns, row_weights)), degrees, False)
+        return cls(variance * _inverse(_gram(columns, row_weights)), False)
 
     def p_value(self, weight: float, standard_error: float) -> float:
         """Return the probability of a weight at least as far from 0, if it were 0."""
@@ -150,8 +146,7 @@ class _Certainty:
 
         if standard_error == 0:
             return 1.0 if weight == 0 else 0.0
-        ratio = abs(weight / standard_error)
-        return float(2 * (stats.norm.sf(ratio) if self.degrees == float("inf") else stats.t.sf(ratio, self.degrees)))
+        return float(2 * stats.norm.sf(abs(weight / standard_error)))
 
 
 def _by_weight(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["fit_components"]
 
 _DIGITS = 12
-_NOTHING = 1e-12
 
 
 def fit_components(shape: Parameters, options: Mapping[str, Any], encoded: np.ndarray, place: str | None) -> Fitted:
@@ -54,28 +53,21 @@ def fit_components(shape: Parameters, options: Mapping[str, Any], encoded: np.nd
             f"nothing varies in the {n_rows:,} training rows, so there are no principal components", place=place
         )
     if n_components is None:
-        # scikit-learn has no share of 1.
-        ratio = options["PCA_EXPLAINED_VARIANCE_RATIO"]
-        n_components = ratio if ratio < 1 else min(n_rows, n_columns)
+        n_components = options["PCA_EXPLAINED_VARIANCE_RATIO"]
     elif n_components > min(n_rows, n_columns):
         raise DataError(
             f"{n_rows:,} rows of {n_columns:,} columns have no {n_components:,} principal components",
             place=place,
             hint=f"num_principal_components is at most {min(n_rows, n_columns):,} (a category is a column of its own)",
         )
-    is_scaled, solver = options["SCALE_FEATURES"], options["PCA_SOLVER"].lower()
-    if solver == "auto" and not is_scaled:
+    solver = options["PCA_SOLVER"].lower()
+    if solver == "auto" and not options["SCALE_FEATURES"]:
         # Between columns of different units, a covariance loses the small components.
         solver = "full"
     if sparse.issparse(rows):
         solver = "covariance_eigh"
     estimator = PCA(n_components=n_components, svd_solver=solver, random_state=SEED)
     estimator.fit(rows)
-    nothing = (_NOTHING if is_scaled else _NOTHING**2) * estimator.explained_variance_[0]
-    n_varying = int((estimator.explained_variance_ > nothing).sum())
-    if options["NUM_PRINCIPAL_COMPONENTS"] is None and n_varying < estimator.n_components_:
-        # Nothing varies along the others.
-        estimator = PCA(n_components=n_varying, svd_solver=solver, random_state=SEED).fit(rows)
     directions = estimator.components_
     linear = design.linear(-(estimator.mean_ @ directions.T), directions, encoded)
     components = Components(
