@@ -84,6 +84,9 @@ def test_a_version_is_measured_on_rows_that_did_not_choose_it(tuned: Path) -> No
     metrics = json.loads(version["metrics"])
     assert metrics["n_labelled"] == 145
     assert metrics["mean_label"] == pytest.approx(snapshot[snapshot.wml_split == "test"].has_churned.mean())
+    # And ml.evaluate without rows measures on the same ones.
+    (evaluated,) = rows(tuned, "select roc_auc, log_loss, recall from ml.evaluate(model churn)")
+    assert evaluated == {name: pytest.approx(metrics[name], rel=1e-9) for name in evaluated}
     on_eval = json.loads(rows(tuned, "select metrics from wml.trials where is_optimal")[0]["metrics"])
     assert on_eval["n_labelled"] == 144
 
@@ -176,8 +179,9 @@ def test_trial_info_is_asked_in_a_query(tuned: Path) -> None:
     )
     (trial,) = rows(tuned, "select trial_id, hyperparameters from wml.trials where is_optimal")
     assert best == {"trial_id": trial["trial_id"], "learn_rate": json.loads(trial["hyperparameters"])["learn_rate"]}
-    done = wml(tuned, "query", "select * from ml.trial_info(model churn, struct(1 as top))")
-    assert (done.code, "ml.trial_info has no setting top" in done.err) == (2, True)
+    done = wml(tuned, "query", "select * from ml.trial_info(model churn, struct(1 as best))")
+    assert done.code == 2
+    assert 'ml.trial_info has no setting "best"' in done.err
 
 
 def test_a_transform_is_fitted_once_for_all_trials(tiny: Path) -> None:

@@ -14,7 +14,7 @@ from warehouse_ml.evaluation import measure
 from warehouse_ml.functions.call import Call, Context, Input
 from warehouse_ml.functions.scored import label_column, label_text, scored_rows, threshold_of
 from warehouse_ml.functions.settings import Setting, settings
-from warehouse_ml.functions.snapshot import snapshot_rows
+from warehouse_ml.functions.snapshot import held_out_side, snapshot_rows
 from warehouse_ml.registry import StoredVersion
 from warehouse_ml.tables import all_of, one_row
 from warehouse_ml.templates import statement
@@ -175,8 +175,7 @@ def _rows(call: Call, context: Context, stored: StoredVersion) -> tuple[Input, i
     """Return the input, or what stands for it, and how many rows it has if that is known."""
     if call.inputs:
         return call.inputs[0], None
-    split = stored.facts["split"]
-    return snapshot_rows(context, stored, held_out=True, label=True), split["n_eval"] or split["n_train"]
+    return snapshot_rows(context, stored, held_out=True, label=True), held_out_side(stored)[1]
 
 
 def _kept(call: Call, context: Context, scored: str, label: str, form: str, *, probabilities: bool = False) -> Relation:
