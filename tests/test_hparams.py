@@ -125,7 +125,10 @@ RANGE = "l2_reg = hparam_range(1, 2)"
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (RANGE, "models/m.sql:4: l2_reg is to be tuned, but num_trials is missing\n  hint: add num_trials = 10: 10 or"),
+        (
+            RANGE,
+            "models/m.sql:4:5: l2_reg is to be tuned, but num_trials is missing\n  hint: add num_trials = 10: 10 or",
+        ),
         ("hparam_tuning_objectives = ['roc_auc']", "hparam_tuning_objectives says how to tune, but num_trials is miss"),
         ("max_parallel_trials = 1", "max_parallel_trials says how to tune, but num_trials is missing"),
         ("hparam_tuning_algorithm = 'grid_search'", "hint: add num_trials, or leave hparam_tuning_algorithm out"),
@@ -172,8 +175,9 @@ RANGE = "l2_reg = hparam_range(1, 2)"
         ("num_trials = 5, l2_reg = hparam_candidates([1, 2, 1.0])", "l2_reg = hparam_candidates(...) has 1.0 twice"),
         ("num_trials = 5, tree_method = hparam_candidates(['hist', 'HIST'])", "has hist twice"),
         ("num_trials = 5, max_iterations = hparam_range(1, 2)", "max_iterations is not tuned\n  has:  learn_rate, l2_"),
-        ("num_trials = 5, dropout = hparam_range(0, 1)", "no option dropout in a boosted_tree_classifier"),
-        ("dropout = hparam_range(0, 1)", "no option dropout in a boosted_tree_classifier"),
+        ("num_trials = 5, gamma = hparam_range(0, 1)", "no option gamma in a boosted_tree_classifier"),
+        ("gamma = hparam_range(0, 1)", "no option gamma in a boosted_tree_classifier"),
+        ("num_trials = 5, dropout = hparam_range(0, 1)", "cannot be honoured: it belongs to booster_type = 'dart'"),
         (f"num_trials = 5, {RANGE}, hparam_tuning_algorithm = 'grid_search'", "grid_search needs values to count, and"),
         ("num_trials = 5, hparam_tuning_algorithm = 'grid_search'", "and learn_rate is a range of numbers"),
         ("num_trials = 5, data_split_method = 'no_split'", "leaves no rows to compare trials on"),
@@ -198,6 +202,21 @@ def test_options_that_contradict_each_other_are_told_before_any_trial() -> None:
     assert tuning(
         "num_trials = 5, optimize_strategy = 'normal_equation', l2_reg = hparam_range(0, 1)", "linear_reg"
     ).space
+
+
+def test_other_model_types_are_not_tuned() -> None:
+    def refused(options: str, model_type: str) -> str:
+        with pytest.raises(DefinitionError) as caught:
+            read(options, model_type)
+        return str(caught.value)
+
+    assert "num_trials = 5 cannot be honoured: tuning compares models on rows held out" in refused(
+        "num_trials = 5", "kmeans"
+    )
+    assert "a kmeans is not tuned\n  has:  linear_reg, logistic_reg, boosted" in refused(
+        "num_clusters = hparam_range(2, 5)", "kmeans"
+    )
+    assert "models/m.sql:4:26: a sklearn is not tuned" in refused("estimator = 'Ridge', num_trials = 5", "sklearn")
 
 
 def test_an_unknown_model_type_is_told_first() -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from tests.tiny import END, edit, write_tiny
 from tests.wml import ok, rows, wml
-from warehouse_ml.errors import DataError, VersionNotFoundError
+from warehouse_ml.errors import DefinitionError, VersionNotFoundError
 from warehouse_ml.functions.call import Call, Context, ModelName
 from warehouse_ml.functions.trial_info import trial_info
 from warehouse_ml.session import Session, open_session
-from warehouse_ml.training import train
+from warehouse_ml.training import subject_of, train
 
 AS_OF = "2024-03-04"
 OPTIONS = """model_type = 'boosted_tree_classifier',
@@ -129,7 +129,14 @@ def test_trials_that_ended_are_kept_when_the_training_is_stopped(tiny: Path) -> 
     with open_session(tiny) as session:
         node = session.catalog.node("model", "churn")
         with pytest.raises(KeyboardInterrupt):
-            train(session.warehouse, session.catalog, session.registry, node, END, on_step=stop)
+            train(
+                session.warehouse,
+                session.registry,
+                "churn",
+                lambda: subject_of(session.catalog, node, END),
+                END,
+                on_step=stop,
+            )
     assert rows(tiny, "select trial_id, status, is_optimal from wml.trials order by trial_id") == [
         {"trial_id": number, "status": "SUCCEEDED", "is_optimal": False} for number in (1, 2)
     ]
@@ -163,6 +170,26 @@ def test_trial_info_has_the_documented_columns(session: Session) -> None:
     assert [row["is_optimal"] for row in found] == [row is best for row in found]
 
 
+def test_trial_info_is_asked_in_a_query(tuned: Path) -> None:
+    (best,) = rows(
+        tuned, "select trial_id, hyperparameters.learn_rate from ml.trial_info(model churn) where is_optimal"
+    )
+    (trial,) = rows(tuned, "select trial_id, hyperparameters from wml.trials where is_optimal")
+    assert best == {"trial_id": trial["trial_id"], "learn_rate": json.loads(trial["hyperparameters"])["learn_rate"]}
+    done = wml(tuned, "query", "select * from ml.trial_info(model churn, struct(1 as top))")
+    assert (done.code, "ml.trial_info has no setting top" in done.err) == (2, True)
+
+
+def test_a_transform_is_fitted_once_for_all_trials(tiny: Path) -> None:
+    clause = "transform (ml.standard_scaler(amount) over () as scaled, visits, has_churned, requested_at)"
+    edit(tiny, "models/churn.sql", "model churn\n", f"model churn\n{clause}\n")
+    tune(tiny, "model_type = 'logistic_reg', num_trials = 2, l2_reg = hparam_range(0.1, 100),")
+    ok(tiny, "train", "churn", "--as-of", AS_OF)
+    found = rows(tiny, "select trial_id, status, is_optimal from ml.trial_info(model churn) order by trial_id")
+    assert [(row["trial_id"], row["status"]) for row in found] == [(1, "SUCCEEDED"), (2, "SUCCEEDED")]
+    assert sum(row["is_optimal"] for row in found) == 1
+
+
 def test_a_failed_trial_is_told(tiny: Path) -> None:
     tune(
         tiny,
@@ -183,10 +210,10 @@ def test_a_failed_trial_is_told(tiny: Path) -> None:
 def test_trial_info_of_a_model_that_was_not_tuned(tiny: Path) -> None:
     ok(tiny, "train", "churn", "--as-of", AS_OF)
     with open_session(tiny) as session:
-        with pytest.raises(DataError) as caught:
+        with pytest.raises(DefinitionError) as caught:
             trial_info(Call("trial_info", "q.sql:1:1", ModelName("churn")), context(session))
         assert str(caught.value) == (
-            "q.sql:1:1: version 1 of churn was trained without tuning: it has no trials\n"
+            "q.sql:1:1: churn was trained without tuning, and has no trials\n"
             "  hint: train it with num_trials = 10 and a range, such as l2_reg = hparam_range(0.01, 100)"
         )
         with pytest.raises(VersionNotFoundError):

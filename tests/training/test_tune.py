@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,15 @@ from sklearn.metrics import f1_score, log_loss, mean_squared_error, r2_score, ro
 
 from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import DataError, DefinitionError
+from warehouse_ml.functions.call import Context
+from warehouse_ml.registry import Registry
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.training.fit import FitResult, fit
 from warehouse_ml.training.holdout import measure_held_out
 from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, infer_features
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS, RowSummary, read_training_rows
 from warehouse_ml.training.tune import FAILED, SUCCEEDED, Trial, tune
-from warehouse_ml.warehouses.base import Relation
+from warehouse_ml.warehouses.base import Relation, Warehouse
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 ROWS = Relation("events")
@@ -39,6 +43,10 @@ def warehouse() -> Iterator[DuckDBWarehouse]:
     ensure_tables(warehouse)
     yield warehouse
     warehouse.close()
+
+
+def context(warehouse: Warehouse) -> Context:
+    return Context(warehouse, Registry(Path("nowhere")), dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
 
 
 class Tuned:
@@ -62,7 +70,7 @@ class Tuned:
             f" as select * {'' if 'part' in split else 'exclude (part)'} from events"
         )
         self.definition = read_definition(text, name="m", place="models/m.sql")
-        self.rows: RowSummary = read_training_rows(warehouse, self.definition)
+        self.rows: RowSummary = read_training_rows(context(warehouse), self.definition)
         excluded = [name for name in ("y", self.definition.split.column) if name]
         features = infer_features(self.rows.columns, exclude=excluded)
         self.features = fit_preprocessing(
@@ -314,7 +322,7 @@ def test_the_default_split_of_a_tuning_holds_out_two_tenths(
     text = "create model m options (model_type = 'linear_reg', input_label_cols = ['y'], num_trials = 2) as " + (
         f"select n, n * 2 as y from range({n_rows}) as t(n)"
     )
-    rows = read_training_rows(warehouse, read_definition(text, name="m", place="m.sql"))
+    rows = read_training_rows(context(warehouse), read_definition(text, name="m", place="m.sql"))
     assert (rows.n_eval, rows.n_test) == (counts or (6_000, 6_000))
     assert rows.n_train == n_rows - rows.n_eval - rows.n_test
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from warehouse_ml.errors import DataError
+from warehouse_ml.errors import DefinitionError
 from warehouse_ml.functions.call import Call, Context
+from warehouse_ml.functions.settings import settings
 
 __all__ = ["trial_info"]
 
@@ -21,16 +22,17 @@ def trial_info(call: Call, context: Context) -> str:
     ------
     VersionNotFoundError
         If there is no such version.
-    DataError
+    DefinitionError
         If it was not tuned.
     """
     import pyarrow as pa
 
+    settings(call)
     stored = context.stored(call)
     trials = stored.facts.get("trials")
     if not trials:
-        raise DataError(
-            f"version {stored.version.version} of {stored.version.model} was trained without tuning: it has no trials",
+        raise DefinitionError(
+            f"{call.model} was trained without tuning, and has no trials",
             place=call.place,
             hint="train it with num_trials = 10 and a range, such as l2_reg = hparam_range(0.01, 100)",
         )

@@ -71,8 +71,12 @@ class _Reader:
             unknown = {name: None for name in self._hparams if name not in self._specs}
             return self._resolve({**self._plain, **unknown}), None
         is_tuned = "NUM_TRIALS" in self._plain
-        if is_tuned and not self._tunable:
-            raise self._error("NUM_TRIALS", f"a {self._model_type.lower()} is not tuned", has=_lower(TUNABLE))
+        if not self._tunable and (is_tuned or self._hparams):
+            self._resolve(self._plain)
+            name = next(iter(self._hparams), "NUM_TRIALS")
+            raise self._error(
+                name, f"a {self._model_type.lower()} is not tuned", has=_lower(TUNABLE), hint="train once per value"
+            )
         if is_tuned:
             self._split_rows()
         options = self._resolve(self._plain)

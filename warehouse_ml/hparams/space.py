@@ -139,7 +139,13 @@ _TREES = {
     "COLSAMPLE_BYNODE": _SHARE,
     "TREE_METHOD": _WORD,
 }
-_BOOSTED = {"LEARN_RATE": Tunable(default=(0.0, 1.0)), **_TREES, "BOOSTER_TYPE": _WORD}
+_BOOSTED = {
+    "LEARN_RATE": Tunable(default=(0.0, 1.0)),
+    **_TREES,
+    "DROPOUT": _SHARE,
+    "BOOSTER_TYPE": _WORD,
+    "DART_NORMALIZE_TYPE": _WORD,
+}
 _FOREST = {
     **_TREES,
     "MAX_TREE_DEPTH": Tunable(is_whole=True, default=(1, 20)),
@@ -170,7 +176,7 @@ def read_hparam(function: str, arguments: Sequence[object], key: str, place: Pla
         Constants.
     key : str
         The option it is the value of.
-    place : str, optional
+    place : place, optional
         For errors.
 
     Raises

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.errors import DataError, DefinitionError, StorageError, WmlError, did_you_mean
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, StorageError, WmlError, did_you_mean
 from warehouse_ml.hparams import MAXIMISED, OBJECTIVES, Tuning
 from warehouse_ml.scoring.features import FittedFeature
 from warehouse_ml.scoring.parameters import Parameters
@@ -241,7 +241,8 @@ def _run(
     try:
         fitted = fit_prepared(prepared, {**definition.options, **point})
         metrics = measure_held_out(warehouse, fitted.parameters, n_eval, threshold)
-    except StorageError:
+    except (StorageError, SqlError):
+        # Neither hangs on the point: a TRANSFORM that fails on a row fails in every trial.
         raise
     except (WmlError, ValueError, ArithmeticError, MemoryError) as caught:
         # What numpy and scikit-learn say of numbers that they cannot work with.
