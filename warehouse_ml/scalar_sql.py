@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-__all__ = ["DIALECT", "columns_in", "parse_scalar", "qualified", "refusal", "scalar"]
+__all__ = ["DIALECT", "columns_in", "parse_scalar", "qualified", "refusal", "scalar", "without_comments"]
 
 DIALECT = "duckdb"
 """The language in which frozen expressions are written down."""
@@ -44,8 +44,9 @@ _REFUSED: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
     ((exp.Placeholder, exp.Parameter, exp.SessionParameter), "a parameter"),
     ((exp.Alias,), "a name inside an expression"),
 )
-# Functions that read the clock, the session, a sequence or a dice, by the first letters of their names.
+# Functions that read files, the clock, the session, a sequence or a dice, by the first letters of their names.
 _CHANGING = (
+    *("duckdb_", "glob", "parquet_", "pragma_", "query", "read_", "sniff_"),
     *("current", "get_current", "getenv", "getvariable", "has_", "inet_", "local_time", "localtime", "next_value"),
     *("nextval", "now", "pg_", "rand", "seq", "session", "set", "sys", "transaction_timestamp", "txid", "utc_", "uuid"),
 )
@@ -128,6 +129,13 @@ def qualified(node: exp.Expr, table: str | None) -> exp.Expr:
     return node
 
 
+def without_comments(node: exp.Expr) -> exp.Expr:
+    """Return the expression without the comments written in it; the tree is changed in place."""
+    for part in node.walk():
+        part.comments = None
+    return node
+
+
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> exp.Expr:
     try:
@@ -137,7 +145,7 @@ def _parsed(text: str) -> exp.Expr:
     reason = scalar(tree)
     if reason is not None:
         raise ValueError(f"holds {reason}")
-    return tree
+    return without_comments(tree)
 
 
 def _changes(node: exp.Func) -> bool:

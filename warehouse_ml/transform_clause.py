@@ -17,7 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from warehouse_ml.errors import DefinitionError, did_you_mean
 from warehouse_ml.places import SourceText
 from warehouse_ml.preprocessing_calls import SIGNATURES, constant
-from warehouse_ml.scalar_sql import DIALECT, refusal
+from warehouse_ml.scalar_sql import DIALECT, refusal, without_comments
 
 __all__ = ["MlCall", "TransformItem", "aggregate_of", "is_call", "read_call", "read_transform"]
 
@@ -245,7 +245,7 @@ def _parts(tokens: Sequence[Token]) -> list[list[Token]]:
 def _item(node: exp.Expr, part: list[Token], sql: str, source: SourceText) -> TransformItem:
     start = part[0].start
     at = partial(source.at, start)
-    expression = node.unalias()
+    expression = without_comments(node.unalias())
     words = tuple((token.text.lower(), token.start) for token in part)
     if isinstance(node, exp.Alias):
         # The name is the last token, AS the one before it where it is written.

@@ -24,7 +24,7 @@ from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, in
 from warehouse_ml.warehouses.base import Relation
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
-AS_OF = dt.datetime(2024, 3, 4, tzinfo=dt.UTC)
+AS_OF = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 PLACE = "q.sql:1"
 
 

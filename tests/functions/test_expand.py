@@ -115,15 +115,15 @@ REFUSED = {
     "no input": ("select * from ml.predict(model churn)", ["takes one model and 1 relations, but is given 1 and 0"]),
     "an unknown setting": (
         "select * from ml.predict(model churn, table churn_requests, struct(0.4 as treshold))",
-        ["no setting treshold", "threshold, keep_original_columns", 'did you mean "threshold"?'],
+        ['no setting "treshold"', "threshold, keep_original_columns", 'did you mean "threshold"?'],
     ),
     "a setting out of range": (
         "select * from ml.predict(model churn, table churn_requests, struct(1.4 as threshold))",
-        ["threshold = 1.4", "threshold is between 0 and 1"],
+        ["threshold = 1.4", "threshold is from 0 to 1"],
     ),
     "a setting of another type": (
         "select * from ml.predict(model churn, table churn_requests, struct('high' as threshold))",
-        ["threshold = 'high' of ml.predict is not a number"],
+        ["threshold = 'high' in ml.predict", "threshold is a number"],
     ),
     "a setting that is no constant": (
         "select * from ml.predict(model churn, table churn_requests, struct(random() as threshold))",

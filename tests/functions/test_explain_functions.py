@@ -133,11 +133,11 @@ def test_settings(context: Context) -> None:
         ),
         (
             "ml.explain_predict(model churn, table churn_requests, struct(0 as top_k_features))",
-            "top_k_features = 0 of ml.explain_predict is out of range",
+            "top_k_features = 0 in ml.explain_predict is out of range",
         ),
         (
             "ml.explain_predict(model churn, table churn_requests, struct(2 as top_k))",
-            "ml.explain_predict has no setting top_k",
+            'ml.explain_predict has no setting "top_k"',
         ),
         (
             "ml.explain_predict(model churn, table churn_requests, struct(true as approx_feature_contrib))",
@@ -151,7 +151,7 @@ def test_settings(context: Context) -> None:
             "ml.global_explain(model amounts, struct(true as class_level_explain))",
             "class_level_explain of ml.global_explain has no meaning for amounts, which is a regression",
         ),
-        ("ml.global_explain(model churn, struct(1 as class_level_explain))", "is not true or false"),
+        ("ml.global_explain(model churn, struct(1 as class_level_explain))", "class_level_explain is true or false"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(context: Context, sql: str, message: str) -> None:

@@ -213,9 +213,13 @@ def test_training_info_counts_from_zero(context: Context, monkeypatch: pytest.Mo
             "ml.feature_importance shows the splits of boosted trees and random forests, and churn is a logistic_reg",
             "for this one there is ml.weights and ml.global_explain",
         ),
-        ("weights(model churn, struct(true as standardise))", "no setting standardise", 'did you mean "standardize"?'),
-        ("weights(model churn, struct(1 as standardize))", "is not true or false", None),
-        ("feature_info(model churn, struct(1 as n))", "ml.feature_info has no setting n", "it takes none"),
+        (
+            "weights(model churn, struct(true as standardise))",
+            'no setting "standardise"',
+            'did you mean "standardize"?',
+        ),
+        ("weights(model churn, struct(1 as standardize))", "standardize = 1", "standardize is true or false"),
+        ("feature_info(model churn, struct(1 as n))", 'ml.feature_info has no setting "n"', "it takes none"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(context: Context, call: str, message: str, hint: str | None) -> None:

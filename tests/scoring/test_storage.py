@@ -61,6 +61,14 @@ def test_a_linear_model_comes_back():
     assert list(LINEAR.to_tables()) == ["model", "features", "categories", "coefficients", "expected"]
 
 
+def test_the_first_format_is_still_read():
+    tables = changed(LINEAR.to_tables(), "model", "format_version", [1])
+    tables["features"] = tables["features"].drop_columns(["expression"])
+    assert Parameters.from_tables(tables) == LINEAR
+    with pytest.raises(ArtifactError, match='the table "features" is missing from the parameters'):
+        Parameters.from_tables({"model": tables["model"]})
+
+
 def test_trees_come_back():
     again = Parameters.from_tables(one_tree().to_tables())
     for name in (
@@ -97,7 +105,7 @@ def test_trees_come_back():
 @pytest.mark.parametrize(
     ("table", "column", "values", "message"),
     [
-        ("model", "format_version", [2], "has the format 2, this release reads 1"),
+        ("model", "format_version", [3], "has the format 3, this release reads 2"),
         ("model", "model_type", ["ORACLE"], 'names an unknown model type "ORACLE"'),
         ("model", "task", ["binary?"], 'names an unknown task "binary[?]"'),
         ("model", "classes", [["true"]], "has 1 classes for a binary task"),
@@ -169,4 +177,4 @@ def test_a_model_without_its_part_cannot_be_compiled():
     broken = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), FEATURES)
     with pytest.raises(ArtifactError, match="the parameters of a linear_reg have no coefficients"):
         compile_scoring(broken, exp.to_table("t"))
-    assert storage.FORMAT_VERSION == 1
+    assert storage.FORMAT_VERSION == 2

@@ -378,4 +378,4 @@ def test_a_project_names_the_line_of_a_wrong_option(tiny):
     write(tiny, "models/groups.sql", MODEL.replace("num_clusters = 3", "\n    data_split_col = 'requested_at'"))
     done = wml(tiny, "train", "groups", "--as-of", "2024-02-05")
     assert done.code == 2
-    assert "groups.sql:4: no option data_split_col in a kmeans" in done.err
+    assert "groups.sql:4:5: no option data_split_col in a kmeans" in done.err

@@ -83,7 +83,7 @@ def settings(call: Call, **known: Setting) -> dict[str, Any]:
                 f'ml.{call.name} has no setting "{name}"',
                 place=call.place,
                 has=accepted,
-                hint=did_you_mean(name, accepted),
+                hint=did_you_mean(name, accepted) or (None if accepted else "it takes none"),
             )
         if setting.refused is not None:
             raise DefinitionError(f'ml.{call.name} does not take "{name}"', place=call.place, hint=setting.refused)

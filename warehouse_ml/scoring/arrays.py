@@ -162,7 +162,7 @@ def score_arrow(
     check_threshold(threshold)
     if isinstance(source, str):
         source = sqlglot.parse_one(source, read=warehouse.engine)
-    sql = encode_select(parameters.features, source, keep).sql(dialect=warehouse.engine)
+    sql = encode_select(parameters.features, source, keep).sql(dialect=warehouse.engine, copy=False)
     reader = warehouse.stream(sql, batch_rows=batch_rows)
     fields = [reader.schema.field(index) for index in range(len(keep))]
     fields += [pa.field(SCORE, pa.float64()), pa.field(PREDICTION, pa.string())]

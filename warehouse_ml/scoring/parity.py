@@ -89,7 +89,7 @@ def check_parity(
     sample = _sample(warehouse, relation, order_by, sample_rows)
     by_row = exp.Ordered(this=nodes.column(_ROW))
     query = encode_select(parameters.features, sample, [_ROW]).order_by(by_row, copy=False)
-    encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine)), len(parameters.features))
+    encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False)), len(parameters.features))
     expected = expect(encoded)
     found = {"arrow": predict(parameters, encoded)}
     if scoring_path(parameters) == "sql":
@@ -121,7 +121,7 @@ def _in_warehouse(warehouse: Warehouse, parameters: Parameters, sample: exp.Sele
     has_outputs = parameters.task in _ALL_OUTPUTS
     query = compile_scoring(parameters, sample, [_ROW], probabilities=has_outputs)
     query = query.order_by(exp.Ordered(this=nodes.column(_ROW)), copy=False)
-    rows = warehouse.fetch(query.sql(dialect=warehouse.engine))
+    rows = warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False))
     score = rows.column(SCORE).to_numpy()
     if parameters.task == "regression":
         return Predictions(score, None, None)

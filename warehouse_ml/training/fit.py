@@ -273,7 +273,7 @@ def _read(
     labels, is_training = np.empty(n_rows), np.empty(n_rows, dtype=bool)
     weights = np.empty(n_rows) if weight_column else None
     start = 0
-    for batch in warehouse.stream(query.sql(dialect=warehouse.engine)):
+    for batch in warehouse.stream(query.sql(dialect=warehouse.engine, copy=False)):
         stop = start + batch.num_rows
         encoded[start:stop] = matrix(batch, len(features))
         labels[start:stop] = batch.column(_LABEL).to_numpy(zero_copy_only=False)

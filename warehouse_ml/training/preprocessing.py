@@ -239,11 +239,11 @@ def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:
     return {
         "index": index,
-        "column": value_of(feature, table=None).sql(dialect=engine),
+        "column": value_of(feature, table=None).sql(dialect=engine, copy=False),
         "kind": feature.kind,
         "name": f"value_{index}",
         "raw_name": f"raw_{index}",
-        "value": cleaned(feature, table=None).sql(dialect=engine),
+        "value": cleaned(feature, table=None).sql(dialect=engine, copy=False),
     }
 
 

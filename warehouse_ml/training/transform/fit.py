@@ -87,7 +87,7 @@ def fit_transform(
         else ()
     )
     features = tuple(feature if isinstance(feature, FittedFeature) else next(fitted) for feature in unfitted)
-    texts = {one.item.name: one.expression.sql(dialect=DIALECT) for one in frozen} | dict(derived)
+    texts = {one.item.name: one.expression.sql(dialect=DIALECT, copy=False) for one in frozen} | dict(derived)
     outputs = tuple(
         TransformOutput(item.name, item.text, texts[item.name], item.name.casefold() not in taken) for item in items
     )

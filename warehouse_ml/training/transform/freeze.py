@@ -177,8 +177,8 @@ def _described(rows: Rows, expressions: Sequence[exp.Expr]) -> list[str]:
     projections: list[exp.Expr] = [nodes.column(rows.row_column)]
     # A column beside them: what is an aggregate after all would need a GROUP BY, and is refused by the warehouse.
     projections += [nodes.projection(node.copy(), f"wml_{index}") for index, node in enumerate(expressions)]
-    query = exp.select(*projections).from_(table)
-    types = rows.warehouse.columns(query.sql(dialect=rows.warehouse.engine))
+    query = nodes.select_from(projections, table)
+    types = rows.warehouse.columns(query.sql(dialect=rows.warehouse.engine, copy=False))
     return [types[f"wml_{index}"] for index in range(len(expressions))]
 
 

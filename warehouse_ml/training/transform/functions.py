@@ -93,6 +93,12 @@ def fields_of(call: MlCall, at: str) -> list[tuple[str, exp.Expr]]:
             raise DefinitionError(
                 f"a field of ml.{call.name} has no name: {told}", place=at, hint=f"struct({told} as name)"
             )
+    names = [name.casefold() for name, _ in fields]
+    again = next((name for name in names if names.count(name) > 1), None)
+    if again is not None:
+        raise DefinitionError(
+            f'two fields of ml.{call.name} are called "{again}"', place=at, hint="struct(a as b, ...)"
+        )
     fewest = 2 if call.name == "feature_cross" else 1
     if not fewest <= len(fields) <= _MOST_FIELDS:
         raise DefinitionError(
@@ -206,25 +212,25 @@ def _struct(call: MlCall, at: str) -> exp.Expr:
 def _scaler(call: MlCall, statistics: Statistics, at: str) -> exp.Expr:
     settings, operand = call.settings, call.operand
     found = statistics.number(manual.as_number(operand))
+    if call.name == "quantile_bucketize":
+        return manual.bucketize(operand, sorted(set(found.quantiles.values())), settings["output_format"])
     largest = max(abs(found.low), abs(found.high))
+    if largest > LARGEST_SQUARE:
+        raise DataError(
+            f"{call.told()} reaches {largest:g}, and cannot be scaled", place=at, hint="take its logarithm first"
+        )
+    if not found.n:
+        return manual.centred(operand, 0.0, 0.0)
     match call.name:
         case "min_max_scaler":
             return manual.min_max_scaler(operand, found.low, found.high)
         case "max_abs_scaler":
             return manual.max_abs_scaler(operand, largest)
         case "robust_scaler":
-            low, high, median = (found.quantiles.get(share, 0.0) for share in _shares(call))
+            low, high, median = (found.quantiles[share] for share in _shares(call))
             # A range of nothing tells of many equal values, not of a column that says nothing: it divides by 1.
             scale = (high - low) or 1.0 if settings["with_quantile_range"] else 1.0
             return manual.centred(operand, median if settings["with_median"] else 0.0, scale)
-        case "quantile_bucketize":
-            return manual.bucketize(operand, sorted(set(found.quantiles.values())), settings["output_format"])
-    if largest > LARGEST_SQUARE:
-        raise DataError(
-            f"{call.told()} reaches {largest:g}, and cannot be standardised",
-            place=at,
-            hint="scale it, or take its logarithm",
-        )
     return manual.centred(operand, found.mean, found.stddev)
 
 

@@ -171,7 +171,7 @@ def _longest(expression: exp.Expr) -> exp.Expr:
 def _element(value: _Value, position: int) -> FeatureColumn:
     listed = exp.Paren(this=value.expression.copy())
     element = exp.Anonymous(this="LIST_EXTRACT", expressions=[listed, exp.Literal.number(position)])
-    return FeatureColumn(f"{value.name}[{position}]", "number", element.sql(dialect=DIALECT))
+    return FeatureColumn(f"{value.name}[{position}]", "number", element.sql(dialect=DIALECT, copy=False))
 
 
 def _indicators(
@@ -195,7 +195,7 @@ def _indicators(
             "standard" if is_linear else "double",
             mean=0.0,
             stddev=1.0 if is_linear else 0.0,
-            expression=has_it.sql(dialect=DIALECT),
+            expression=has_it.sql(dialect=DIALECT, copy=False),
         )
 
 
