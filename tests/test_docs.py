@@ -35,6 +35,7 @@ ORDER = (
     "README.md",
     "docs/templates.md",
     "docs/models.md",
+    "docs/transform.md",
     "docs/versions.md",
     "docs/evaluation.md",
     "docs/cli.md",

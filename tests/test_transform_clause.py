@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlglot import exp
 
 from tests.training.transforming import defined
 from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import DefinitionError
+from warehouse_ml.preprocessing_calls import SIGNATURES
 from warehouse_ml.scalar_sql import columns_in, parse_scalar, qualified
 from warehouse_ml.transform_clause import read_call
 
@@ -74,6 +77,13 @@ def test_defaults_are_those_of_bigquery_ml() -> None:
         assert call is not None
         assert call.settings == settings
         assert call.is_analytic == text.endswith("over ()")
+
+
+def test_the_page_has_every_function_with_its_arguments() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "transform.md").read_text(encoding="utf-8")
+    for name, signature in SIGNATURES.items():
+        usage = signature.usage.replace("|", "\\|")
+        assert f"| `ml.{name}({usage}){' over ()' if signature.is_analytic else ''}` |" in page
 
 
 REFUSED = [

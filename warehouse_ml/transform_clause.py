@@ -318,7 +318,7 @@ def _refuse(expression: exp.Expr, item: TransformItem, place: str) -> None:
             raise DefinitionError(
                 f"TRANSFORM reads the query's columns, which have no relation: {part.sql(dialect=DIALECT)}",
                 place=item.place,
-                hint=f"write {part.name}",
+                hint=f"write {part.name}; a field of a struct is struct_extract({part.table}, '{part.name}')",
             )
         if isinstance(part, exp.AggFunc):
             raise DefinitionError(
