@@ -122,7 +122,7 @@ record = st.tuples(real, whole, text, st.one_of(st.none(), st.booleans()))
 SCHEMA = pa.schema([("r", pa.float64()), ("w", pa.int64()), ("t", pa.string()), ("b", pa.bool_())])
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(record, max_size=40), st.integers(1, 12), st.integers(1, 3))
 def test_scalars_by_a_plain_count(warehouse, tmp_path_factory, rows, n, top_k):
     columns = list(zip(*rows, strict=True)) if rows else [()] * 4

@@ -131,6 +131,20 @@ def test_the_clock_is_the_instant_by_default(lab):
     assert lab.call(features_at_time, "select * from f -- and all", time=later)["f"].to_pylist() == [2]
 
 
+def test_timestamps_without_a_zone_are_instants_in_utc(lab):
+    lab.load("f", table(FEATURES, [(1, "a", TIMES[0], "x"), (2, "a", TIMES[2], "x")]))
+    lab.load("a", table(ASKED, [("a", True, TIMES[1])]))
+    naive = "select * replace (feature_timestamp::timestamp as feature_timestamp) from f"
+    asked = "select * replace (time::timestamp as time) from a"
+    assert lab.columns(features_at_time, naive)["feature_timestamp"] == "TIMESTAMP"
+    at = {"time": f"timestamptz '{TIMES[1]}'"}
+    assert lab.call(features_at_time, naive, **at)["f"].to_pylist() == [1]
+    for features, entities in ((naive, "from a"), ("from f", asked), (naive, asked)):
+        for num_rows in (1, 2):
+            found = lab.call(entity_features_at_time, features, entities, num_rows=num_rows)
+            assert found["f"].to_pylist() == [1]
+
+
 def test_a_table_without_features_has_entities_and_instants(lab):
     rows = table(FEATURES, [(1, "a", TIMES[0], "x"), (2, "a", TIMES[0], "x")]).select([1, 2])
     lab.load("f", rows)

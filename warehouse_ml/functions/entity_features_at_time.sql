@@ -92,22 +92,21 @@ numbered as (
     select
         {% for name in columns %}
         {% if ignore_nulls and name in values %}
-        last_value(wml_features.{{ name | ident }} ignore nulls) over so_far as {{ name | ident }},
+        last_value(wml_features.{{ name | ident }} ignore nulls) over (in_time rows between unbounded preceding and current row) as {{ name | ident }},
         {% else %}
         wml_features.{{ name | ident }},
         {% endif %}
         {% endfor %}
-        row_number() over so_far as wml_position
+        row_number() over in_time as wml_position
     from wml_features
     where wml_features.entity_id is not null
         and wml_features.feature_timestamp is not null
-    window so_far as (
+    window in_time as (
         partition by wml_features.entity_id
         order by
             wml_features.feature_timestamp asc{% for name in values %},
             wml_features.{{ name | ident }} asc nulls first{% endfor %}
 
-        rows between unbounded preceding and current row
     )
 ),
 

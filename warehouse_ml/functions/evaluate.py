@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -178,8 +179,11 @@ def _rows(call: Call, context: Context, stored: StoredVersion) -> tuple[Input, i
     return snapshot_rows(context, stored, held_out=True, label=True), held_out_side(stored)[1]
 
 
-def _kept(call: Call, context: Context, scored: str, label: str, form: str, *, probabilities: bool = False) -> Relation:
-    """Compute the scored rows once; many statements read them."""
+@contextmanager
+def _kept(
+    call: Call, context: Context, scored: str, label: str, form: str, *, probabilities: bool = False
+) -> Iterator[Relation]:
+    """Compute the scored rows once, for the many statements that read them."""
     text = statement(
         __package__,
         "labelled.sql",
@@ -189,42 +193,53 @@ def _kept(call: Call, context: Context, scored: str, label: str, form: str, *, p
         form=form,
         has_probabilities=probabilities,
     )
-    return context.keep_query(call, text)
+    rows = context.keep_query(call, text)
+    try:
+        yield rows
+    finally:
+        context.warehouse.run(statement(__package__, "forget.sql", context.warehouse.engine, relation=rows))
 
 
 def _binary(call: Call, context: Context, stored: StoredVersion) -> Metrics:
     parameters = stored.parameters
     threshold = _threshold(call, stored)
-    rows = _kept(call, context, *_labelled(call, context, stored))
-    engine = context.warehouse.engine
-    strange = one_row(
-        context.warehouse,
-        statement(__package__, "strange_labels.sql", engine, relation=rows, classes=parameters.classes),
-    )
-    if strange["n_rows"]:
-        raise DataError(
-            f"the label is none of the model's classes in {strange['n_rows']:,} rows, such as {strange['example']!r}",
-            place=call.place,
-            has=parameters.classes,
-            hint="leave such rows out in the query of ml.evaluate, or cast the label",
+    with _kept(call, context, *_labelled(call, context, stored)) as rows:
+        strange = one_row(
+            context.warehouse,
+            statement(
+                __package__,
+                "strange_labels.sql",
+                context.warehouse.engine,
+                relation=rows,
+                classes=parameters.classes,
+            ),
         )
-    return _measured(call, context, rows, "binary", positive=parameters.classes[-1], threshold=threshold)
+        if strange["n_rows"]:
+            raise DataError(
+                f"the label is none of the model's classes in {strange['n_rows']:,} rows, "
+                f"such as {strange['example']!r}",
+                place=call.place,
+                has=parameters.classes,
+                hint="leave such rows out in the query of ml.evaluate, or cast the label",
+            )
+        return _measured(call, context, rows, "binary", positive=parameters.classes[-1], threshold=threshold)
 
 
 def _multiclass(call: Call, context: Context, stored: StoredVersion) -> Metrics:
     _threshold(call, stored)
     scored = _labelled(call, context, stored, probabilities=True)
-    rows = _kept(call, context, *scored, probabilities=True)
-    found = _measured(call, context, rows, "multiclass")
-    sql = statement(
-        __package__,
-        "evaluate_classes.sql",
-        context.warehouse.engine,
-        relation=rows,
-        classes=stored.parameters.classes,
-    )
+    with _kept(call, context, *scored, probabilities=True) as rows:
+        found = _measured(call, context, rows, "multiclass")
+        sql = statement(
+            __package__,
+            "evaluate_classes.sql",
+            context.warehouse.engine,
+            relation=rows,
+            classes=stored.parameters.classes,
+        )
+        by_class = one_row(context.warehouse, sql)
     return {
-        **one_row(context.warehouse, sql),
+        **by_class,
         "precision": found.get("precision_macro"),
         "recall": found.get("recall_macro"),
         "accuracy": found.get("accuracy"),
@@ -237,8 +252,8 @@ def _regression(call: Call, context: Context, stored: StoredVersion) -> Metrics:
     read, n_rows = _rows(call, context, stored)
     label = label_column(call, stored.parameters, context.columns(read))
     scored = scored_rows(call, context, stored, read, [label], n_rows=n_rows)
-    rows = _kept(call, context, scored, label, "number")
-    return _measured(call, context, rows, "regression")
+    with _kept(call, context, scored, label, "number") as rows:
+        return _measured(call, context, rows, "regression")
 
 
 def _measured(

@@ -30,22 +30,21 @@ filled as (
     select
         {% for name in columns %}
         {% if name in values %}
-        last_value(known.{{ name | ident }} ignore nulls) over so_far as {{ name | ident }},
+        last_value(known.{{ name | ident }} ignore nulls) over (in_time rows between unbounded preceding and current row) as {{ name | ident }},
         {% else %}
         known.{{ name | ident }},
         {% endif %}
         {% endfor %}
         known.wml_is_known,
-        row_number() over so_far as wml_position
+        row_number() over in_time as wml_position
     from known
-    window so_far as (
+    window in_time as (
         partition by known.entity_id
         order by
             known.wml_is_known desc,
             known.feature_timestamp asc{% for name in values %},
             known.{{ name | ident }} asc nulls first{% endfor %}
 
-        rows between unbounded preceding and current row
     )
 ),
 

@@ -2,6 +2,13 @@
 -- unit:  value and threshold in [0, 1]
 -- null:  value and is_anomaly where one of the two sides has no row
 {% set has_edges = numeric and n_buckets > 1 %}
+{# The bucket of a value by halves: the first one from `low` to `high` whose upper edge the value does not exceed. #}
+{% macro bucket(value, edges, low, high) %}
+{% if low == high %}'{{ low }}'{% else %}
+{% set middle = (low + high) // 2 %}
+case when {{ value }} <= {{ element(edges, middle) }} then {{ bucket(value, edges, low, middle) }} else {{ bucket(value, edges, middle + 1, high) }} end
+{%- endif %}
+{% endmacro %}
 with wml_base as (
 {{ base }}
 ),
@@ -38,18 +45,6 @@ cuts as (
     from base_inputs
 ),
 
-edges as (
-    select
-        {% for input in numeric %}
-        {% set last_input = loop.last %}
-        {% for edge in range(1, n_buckets) %}
-        {{ element('cuts.' ~ input.column, edge) }} as {{ input.column }}_{{ edge }}{% if not (last_input and loop.last) %},{% endif %}
-
-        {% endfor %}
-        {% endfor %}
-    from cuts
-),
-
 {% endif %}
 bucketed as (
     {% for side in ['base', 'study'] %}
@@ -58,10 +53,8 @@ bucketed as (
         {% for input in columns %}
         {% if input.is_numeric %}
         case
-            {% for edge in range(1, n_buckets) %}
-            when {{ side }}_inputs.{{ input.column }} <= edges.{{ input.column }}_{{ edge }} then '{{ edge }}'
-            {% endfor %}
-            when {{ side }}_inputs.{{ input.column }} is not null then '{{ n_buckets }}'
+            when {{ side }}_inputs.{{ input.column }} is not null
+                then {{ bucket(side ~ '_inputs.' ~ input.column, 'cuts.' ~ input.column, 1, n_buckets) | trim }}
         end as {{ input.column }}{% if not loop.last %},{% endif %}
 
         {% else %}
@@ -71,7 +64,7 @@ bucketed as (
         {% endfor %}
     from {{ side }}_inputs
     {% if has_edges %}
-    cross join edges
+    cross join cuts
     {% endif %}
     {% if not loop.last %}
     union all
