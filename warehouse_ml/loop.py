@@ -16,7 +16,7 @@ from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
-from warehouse_ml.scoring.features import KINDS
+from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
 from warehouse_ml.training import Trained, subject_of, train
@@ -266,16 +266,19 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
         }
         if not columns:
             continue
+        values = {
+            column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
+        }
         path = session.registry.snapshot_path(version).as_posix()
         inputs.append(
             DriftInput(
                 version=version.version,
-                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=list(columns), path=path),
+                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=values, path=path),
                 current_sql=statement(
                     __package__,
                     "drift_current.sql",
                     engine,
-                    columns=list(columns),
+                    columns=values,
                     log=log_of(model),
                     version=version.version,
                 ),
@@ -284,6 +287,13 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             )
         )
     return inputs
+
+
+def _days_or_seconds(column: InputColumn, engine: str) -> str | None:
+    """Return a date as days and an instant as seconds, which can be cut into buckets; None for any other column."""
+    kinds: dict[str, Kind] = {"date": "date", "timestamp": "timestamp"}
+    kind = kinds.get(column.kind)
+    return None if kind is None else cleaned(FittedFeature(column.name, kind, "double"), None).sql(dialect=engine)
 
 
 def _build(

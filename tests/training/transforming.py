@@ -38,7 +38,7 @@ def fitted(warehouse: DuckDBWarehouse, columns: dict[str, Any], *items: str, fam
 def applied(warehouse: DuckDBWarehouse, transform: FittedTransform, relation: str = "rows") -> dict[str, list[Any]]:
     """Return the outputs for every row of a relation with a column ``row``."""
     parameters = Parameters(
-        "LINEAR_REG", "regression", "label", "DOUBLE", (), transform.features, None, None, transform.outputs
+        "LINEAR_REG", "regression", "label", "DOUBLE", (), transform.features, transform=transform.outputs
     )
     query = transform_select(parameters, exp.to_table(relation), ["row"]).order_by("row")
     rows = warehouse.fetch(query.sql(dialect="duckdb"))

@@ -17,6 +17,7 @@ from warehouse_ml.functions.scored import label_column, label_text, scored_rows,
 from warehouse_ml.functions.settings import Setting, settings
 from warehouse_ml.functions.snapshot import held_out_side, snapshot_rows
 from warehouse_ml.registry import StoredVersion
+from warehouse_ml.scoring.clusters import davies_bouldin_index
 from warehouse_ml.tables import all_of, one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation
@@ -29,10 +30,14 @@ _N_THRESHOLDS = 100
 _NO_COLUMN_NAME = re.compile(r"\W")
 
 _CLASSIFICATION = ("precision", "recall", "accuracy", "f1_score", "log_loss", "roc_auc")
-_REGRESSION = (
-    *("mean_absolute_error", "mean_squared_error", "mean_squared_log_error"),
-    *("median_absolute_error", "r2_score", "explained_variance"),
-)
+_METRICS = {
+    "regression": (
+        *("mean_absolute_error", "mean_squared_error", "mean_squared_log_error"),
+        *("median_absolute_error", "r2_score", "explained_variance"),
+    ),
+    "clustering": ("davies_bouldin_index", "mean_squared_distance"),
+    "projection": ("total_explained_variance_ratio",),
+}
 
 Metrics = Mapping[str, float | None]
 
@@ -46,7 +51,8 @@ def evaluate(call: Call, context: Context) -> str:
 
     With two classes, precision, recall and f1_score are those of the positive (higher) class at the threshold. With
     more, they and roc_auc (one class against the rest) are plain means over classes, as scikit-learn's ``macro``. A
-    probability counts as at least 1e-15 in log_loss.
+    probability counts as at least 1e-15 in log_loss. A clustering has davies_bouldin_index and mean_squared_distance,
+    a projection total_explained_variance_ratio, which is of the training rows.
 
     The rows are those of the input whose label is known; without an input those held out of training or, if none
     were, those trained on.
@@ -64,12 +70,11 @@ def evaluate(call: Call, context: Context) -> str:
         "binary": _binary,
         "multiclass": _multiclass,
         "regression": _regression,
+        "clustering": _clustering,
+        "projection": _projection,
     }
-    answer = answers.get(stored.parameters.task)
-    if answer is None:
-        raise DataError(f"ml.evaluate has no metrics for a {_model_type(stored)}", place=call.place)
-    found = answer(call, context, stored)
-    names = _REGRESSION if stored.parameters.task == "regression" else _CLASSIFICATION
+    found = answers[stored.parameters.task](call, context, stored)
+    names = _METRICS.get(stored.parameters.task, _CLASSIFICATION)
     values = {name: pa.array([_rounded(found.get(name))], pa.float64()) for name in names}
     return context.keep(call, pa.table(values))
 
@@ -254,6 +259,34 @@ def _regression(call: Call, context: Context, stored: StoredVersion) -> Metrics:
     scored = scored_rows(call, context, stored, read, [label], n_rows=n_rows)
     with _kept(call, context, scored, label, "number") as rows:
         return _measured(call, context, rows, "regression")
+
+
+def _clustering(call: Call, context: Context, stored: StoredVersion) -> Metrics:
+    _threshold(call, stored)
+    if not call.inputs:
+        return stored.version.metrics
+    scored = scored_rows(call, context, stored, call.inputs[0])
+    sql = statement(__package__, "evaluate_clusters.sql", context.warehouse.engine, scored=scored)
+    rows = {row["centroid_id"]: row for row in context.warehouse.fetch(sql).to_pylist()}
+    n_rows = sum(row["n_rows"] for row in rows.values())
+    numbers = range(1, stored.parameters.n_outputs + 1)
+    spreads = [rows[number]["mean_distance"] if number in rows else None for number in numbers]
+    total = sum(row["total_squared_distance"] for row in rows.values())
+    return {
+        "davies_bouldin_index": davies_bouldin_index(stored.parameters, spreads),
+        "mean_squared_distance": total / n_rows if n_rows else None,
+    }
+
+
+def _projection(call: Call, context: Context, stored: StoredVersion) -> Metrics:
+    _threshold(call, stored)
+    if call.inputs:
+        raise DefinitionError(
+            f"ml.evaluate of {stored.version.model}, a pca, takes no rows: what it explains is of its training rows",
+            place=call.place,
+            hint=f"ml.evaluate(model {call.model})",
+        )
+    return stored.version.metrics
 
 
 def _measured(
