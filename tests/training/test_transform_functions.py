@@ -103,7 +103,7 @@ def test_an_empty_column_stays_empty_and_scales_to_zero(warehouse, name):
 
 @pytest.mark.parametrize("name", ["standard_scaler", "min_max_scaler", "max_abs_scaler", "robust_scaler"])
 def test_numbers_too_large_to_be_squared_are_refused(warehouse, name):
-    with pytest.raises(DataError, match=rf'm.sql:3: ml.{name}\("x"\) reaches 1.6e\+308, and cannot be scaled'):
+    with pytest.raises(DataError, match=rf'm.sql:3:4: ml.{name}\("x"\) reaches 1.6e\+308, and cannot be scaled'):
         given(warehouse, {"x": [-1.6e308, 0.0, 1.6e308]}, f"ml.{name}(x) over () as y")
 
 
