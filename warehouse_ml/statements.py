@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlglot import exp
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
-from warehouse_ml.dialect import DropModel, ExportModel, MlModel, WmlDuckDB, parse
+from warehouse_ml.definition import read_definition
+from warehouse_ml.dialect import DropModel, ExportModel, WmlDuckDB, parse
 from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundError, did_you_mean
 from warehouse_ml.functions import install_predictions
-from warehouse_ml.registry import CHAMPION, Alias, Version
+from warehouse_ml.registry import CHAMPION, Alias
 from warehouse_ml.session import Session
+from warehouse_ml.training import Subject, train
 
 __all__ = ["Done", "is_model_statement", "run_statement"]
 
@@ -72,8 +76,46 @@ def run_statement(
             return _drop(session, tree, as_of, place)
         case ExportModel():
             return _export(session, tree, as_of, place)
+        case exp.Create():
+            return _create(session, tree, text, as_of, place, on_step)
         case _:
             raise DefinitionError("this is not a statement about a model", place=place)
+
+
+def _create(
+    session: Session,
+    tree: exp.Create,
+    text: str,
+    as_of: dt.datetime,
+    place: str,
+    on_step: Callable[[str], None] | None,
+) -> Done:
+    """Train a model that is no file of the project; the relations it reads are read as they are."""
+    name = _name(session, tree.this)
+    champion = session.registry.holder(name, CHAMPION, as_of)
+    if champion is not None and tree.args.get("exists"):
+        return Done("create model", f"{name}@{champion.version}", "it is there already")
+    if champion is not None and not tree.args.get("replace"):
+        raise DefinitionError(
+            f'the model "{name}" is there already: version {champion.version} serves',
+            place=place,
+            hint="create or replace model trains the next version; create model if not exists leaves it",
+        )
+
+    def read() -> Subject:
+        definition = read_definition(text, name=name, place=place)
+        definition_hash = hashlib.sha256(definition.text.encode()).hexdigest()
+        return Subject(definition, definition_hash, {}, session.project.root)
+
+    trained = train(session.warehouse, session.registry, name, read, as_of, promote="always", on_step=on_step)
+    number = trained.version.version
+    if not trained.is_new and (champion is None or champion.version != number):
+        # Dropped or replaced since: what was trained before serves again.
+        session.registry.write_ledger([Alias(name, CHAMPION, number, as_of, "made again")])
+    session.registry.show_in(session.warehouse)
+    install_predictions(session.warehouse, session.registry)
+    result = f"trained on {trained.n_train:,} rows" if trained.is_new else trained.reason
+    return Done("create model", f"{name}@{number}", result, tuple(trained.warnings))
 
 
 def _drop(session: Session, tree: DropModel, as_of: dt.datetime, place: str) -> Done:
@@ -128,14 +170,10 @@ def _copy(folder: Path, target: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def _name(session: Session, named: MlModel) -> str:
+def _name(session: Session, named: exp.Expr) -> str:
+    """Return a model's name as the registry writes it."""
     known = {version.model.lower(): version.model for version in session.registry.versions()}
     return known.get(named.name.lower(), named.name)
-
-
-def champion_of(session: Session, name: str, as_of: dt.datetime) -> Version | None:
-    """Return who serves as a model, or None: whether the model is there, as BigQuery ML understands it."""
-    return session.registry.holder(name, CHAMPION, as_of)
 
 
 def _not_there(session: Session, name: str, place: str) -> VersionNotFoundError:
