@@ -25,6 +25,7 @@ import pytest
 
 from warehouse_ml.cli import _run, cli
 from warehouse_ml.example import write_flights
+from warehouse_ml.functions.signatures import SIGNATURES
 from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
@@ -36,6 +37,7 @@ ORDER = (
     "docs/templates.md",
     "docs/models.md",
     "docs/transform.md",
+    "docs/functions.md",
     "docs/versions.md",
     "docs/evaluation.md",
     "docs/cli.md",
@@ -440,6 +442,11 @@ def test_the_readmes_model_is_the_examples() -> None:
     for line in block.text.splitlines():
         if not line.strip().startswith("-- ..."):
             assert any(line == other for other in remaining), f"not in models/late_arrival.sql, or not in order: {line}"
+
+
+def test_every_function_is_described() -> None:
+    text = read("docs/functions.md")
+    assert [name for name in SIGNATURES if f"| `ml.{name}(" not in text] == []
 
 
 def test_every_metric_is_defined() -> None:
