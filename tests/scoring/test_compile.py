@@ -171,3 +171,19 @@ def test_instants_are_exact_to_the_microsecond(warehouse):
     rows = warehouse.fetch(encode_select(features, source).sql(dialect="duckdb")).to_pylist()
     assert rows[0] == {"wml_x0": 1356998400.000001, "wml_x1": -1.0}
     assert rows[1] == {"wml_x0": None, "wml_x1": None}
+
+
+def test_a_linear_model_of_many_features_is_added_in_layers(warehouse):
+    n = 60
+    features = tuple(FittedFeature(f"f{i}", "number", "standard", mean=0.0, stddev=1.0) for i in range(n))
+    weights = tuple((1.0 / (i + 1),) for i in range(n))
+    wide = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), features, Linear((0.1,), (weights,)))
+    warehouse.load(Relation("wide"), pa.table({f"f{i}": [float(i), 1 / (i + 1)] for i in range(n)}))
+    query = compile_scoring(wide, exp.to_table("wide")).sql(dialect="duckdb")
+    expected = []
+    for row in (float, lambda i: 1 / (i + 1)):
+        total = 0.1
+        for i in range(n):
+            total += 1.0 / (i + 1) * row(i)
+        expected.append(total)
+    assert warehouse.fetch(query)["score"].to_pylist() == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -245,6 +246,26 @@ def test_many_rows_and_many_clusters(warehouse):
     assert [int(name) - 1 for name in in_sql["prediction"].to_pylist()] == found.prediction.tolist()
 
 
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_sums_over_many_features_are_made_in_layers_and_stay_the_same(warehouse, distance):
+    rng = np.random.default_rng(5)
+    n_features = 30
+    centroids = normalize(rng.normal(size=(3, n_features)))
+    parameters = Parameters(
+        "KMEANS",
+        "clustering",
+        "",
+        "",
+        ("1", "2", "3"),
+        tuple(FittedFeature(f"f{i}", "number", "standard", mean=0.5, stddev=2.0) for i in range(n_features)),
+        clusters=Clusters(distance, tuple(tuple((x,) for x in row) for row in centroids.tolist()), (1, 1, 1)),
+    )
+    columns = {f"f{i}": rng.normal(size=500) for i in range(n_features)}
+    warehouse.load(Relation("wide"), pa.table({**columns, "number": range(500)}))
+    in_sql, over_arrays = scored(warehouse, parameters, "wide")
+    assert in_sql == over_arrays
+
+
 def test_very_many_terms_are_not_written_as_sql(warehouse):
     slots = tuple(float(i) for i in range(250))
     features = (FittedFeature("c", "category", "one_hot", categories=tuple(sorted(map(str, range(250))))),)
@@ -258,6 +279,8 @@ def test_very_many_terms_are_not_written_as_sql(warehouse):
         clusters=Clusters("euclidean", ((slots,),) * 100, (0,) * 100),
     )
     assert (scoring_path(large), scoring_path(small())) == ("arrow", "sql")
+    middle = replace(large, classes=large.classes[:4], clusters=Clusters("euclidean", ((slots,),) * 4, (0,) * 4))
+    assert (scoring_path(middle), scoring_path(middle, 100), scoring_path(middle, 10**6)) == ("sql", "arrow", "sql")
 
 
 def test_a_wrong_centroid_is_found_before_it_is_stored(warehouse):

@@ -21,7 +21,7 @@ from sqlglot import exp
 
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import encoded_name
-from warehouse_ml.scoring.linear import by_category, inputs_select
+from warehouse_ml.scoring.linear import by_category, sums_select
 from warehouse_ml.scoring.parameters import Distance, Parameters
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["davies_bouldin_index", "distances", "nearest", "raw_select"]
 
-_LENGTH = "wml_length"
+# Of the length of the row.
+_SQUARE = "wml_square"
+# A term is an expression of its own, and there are many sums.
+_FEATURES_IN_LAYER = 4
 
 # What is summed: squared differences, products, or the row's own squares.
 _Sum = Literal["difference", "product", "length"]
@@ -56,18 +59,18 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
     """
     clusters = parameters.only_clusters()
     is_euclidean = clusters.distance == "euclidean"
-    sums = [
-        _total(parameters, "difference" if is_euclidean else "product", centroid) for centroid in clusters.centroids
-    ]
-    inputs = inputs_select(parameters, source, keep)
-    if is_euclidean:
-        roots = [nodes.projection(exp.Sqrt(this=total), name) for total, name in zip(sums, names, strict=True)]
-        return nodes.select_from([*nodes.kept(keep), *roots], inputs, "wml_encoded")
-    length = nodes.projection(exp.Sqrt(this=_total(parameters, "length", clusters.centroids[0])), _LENGTH)
-    products = [nodes.projection(total, name) for total, name in zip(sums, names, strict=True)]
-    query = nodes.select_from([*nodes.kept(keep), length, *products], inputs, "wml_encoded")
-    outputs = [nodes.projection(_from_product(nodes.column(name)), name) for name in names]
-    return nodes.select_from([*nodes.kept(keep), *outputs], query, "wml_products")
+    of: list[_Sum] = ["difference" if is_euclidean else "product"] * len(names)
+    sums, centroids = [*names], [*clusters.centroids]
+    if not is_euclidean:
+        of, sums, centroids = [*of, "length"], [*sums, _SQUARE], [*centroids, centroids[0]]
+
+    def term(output: int, index: int) -> exp.Expr:
+        return _term(parameters, of[output], index, centroids[output][index])
+
+    query = sums_select(parameters, source, keep, dict.fromkeys(sums, 0.0), term, _FEATURES_IN_LAYER)
+    distance = _root if is_euclidean else _from_product
+    outputs = [nodes.projection(distance(nodes.column(name)), name) for name in names]
+    return nodes.select_from([*nodes.kept(keep), *outputs], query, "wml_sums")
 
 
 def distances(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
@@ -167,20 +170,15 @@ def _by_code(of: _Sum, slots: Sequence[float]) -> list[float]:
             return [math.fsum(squares), *((1.0 - c) * (1.0 - c) + rest for c, rest in zip(slots, others, strict=True))]
 
 
-def _total(parameters: Parameters, of: _Sum, centroid: Sequence[Sequence[float]]) -> exp.Expr:
-    terms = [nodes.number(0.0)]
-    for index, (feature, slots) in enumerate(zip(parameters.features, centroid, strict=True)):
-        value = nodes.column(encoded_name(index))
-        if feature.encoding == "one_hot":
-            unknown, *known = _by_code(of, slots)
-            terms.append(by_category(feature, value, known, unknown))
-        elif of == "difference":
-            difference = exp.Paren(this=exp.Sub(this=value, expression=exp.Paren(this=nodes.number(slots[0]))))
-            terms.append(exp.Mul(this=difference, expression=difference.copy()))
-        else:
-            other = nodes.number(slots[0]) if of == "product" else value.copy()
-            terms.append(exp.Mul(this=value, expression=other))
-    return nodes.total(terms)
+def _term(parameters: Parameters, of: _Sum, index: int, slots: Sequence[float]) -> exp.Expr:
+    feature, value = parameters.features[index], nodes.column(encoded_name(index))
+    if feature.encoding == "one_hot":
+        unknown, *known = _by_code(of, slots)
+        return by_category(feature, value, known, unknown)
+    if of == "difference":
+        difference = exp.Paren(this=exp.Sub(this=value, expression=exp.Paren(this=nodes.number(slots[0]))))
+        return exp.Mul(this=difference, expression=difference.copy())
+    return exp.Mul(this=value, expression=nodes.number(slots[0]) if of == "product" else value.copy())
 
 
 def _sum(parameters: Parameters, of: _Sum, centroid: Sequence[Sequence[float]], encoded: np.ndarray) -> np.ndarray:
@@ -199,10 +197,15 @@ def _sum(parameters: Parameters, of: _Sum, centroid: Sequence[Sequence[float]], 
     return total
 
 
+def _root(total: exp.Expr) -> exp.Expr:
+    return exp.Sqrt(this=total)
+
+
 def _from_product(product: exp.Expr) -> exp.Expr:
     """Return the cosine distance; a row of zeros has no direction and is at a right angle to everything."""
-    length = nodes.column(_LENGTH)
-    rest = exp.Sub(this=nodes.number(1.0), expression=exp.Div(this=product, expression=length))
+    square = nodes.column(_SQUARE)
+    cosine = exp.Div(this=product, expression=exp.Sqrt(this=square))
+    rest = exp.Sub(this=nodes.number(1.0), expression=cosine)
     held = exp.Anonymous(this="GREATEST", expressions=[rest, nodes.number(0.0)])
-    is_zero = exp.EQ(this=length.copy(), expression=nodes.number(0.0))
+    is_zero = exp.EQ(this=square.copy(), expression=nodes.number(0.0))
     return nodes.case([(is_zero, nodes.number(1.0))], exp.Sqrt(this=held))

@@ -19,11 +19,12 @@ PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 
 _MOST_LEAVES = 20_000
-_MOST_TERMS = 20_000
 # Planning costs about 0.2 milliseconds a leaf, walking the arrays some 3 nanoseconds a row and leaf.
 _FEW_ROWS, _FEW_LEAVES = 50_000, 500
+# A term of a distance or component costs half a millisecond; a linear model has never as many.
+_MOST_TERMS, _FEW_TERMS = 5_000, 500
 _CLAMP = 709.0
-_TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total|length)")
+_TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total|square)")
 
 
 def compile_scoring(
@@ -123,8 +124,11 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
         alike, which training has proven.
     """
     if parameters.trees is None:
+        if parameters.task not in ("clustering", "projection"):
+            return "sql"
         n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
-        return "arrow" if parameters.task in ("clustering", "projection") and n_terms > _MOST_TERMS else "sql"
+        is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
+        return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"
     n_leaves = parameters.trees.n_leaves
     is_small = n_rows is not None and n_rows < _FEW_ROWS and n_leaves > _FEW_LEAVES
     return "arrow" if n_leaves > _MOST_LEAVES or is_small else "sql"
