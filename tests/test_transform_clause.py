@@ -28,14 +28,14 @@ transform (
 options (model_type = 'linear_reg') as
 select * from t"""
     items = read_definition(text, name="m", place="m.sql").transform
-    assert [(item.name, item.text, item.line) for item in items] == [
-        ("*", '*  except (a, "B c")', 3),
-        ("plain", "plain", 3),
-        ("Low S", "lower(s)", 4),
-        ("sx", "ML.Standard_Scaler( x ) over ()", 4),
-        ("q", text[text.index("ml.quantile") : text.index(" as q")], 6),
+    assert [(item.name, item.text, item.place) for item in items] == [
+        ("*", '*  except (a, "B c")', "m.sql:3:5"),
+        ("plain", "plain", "m.sql:3:30"),
+        ("Low S", "lower(s)", "m.sql:4:5"),
+        ("sx", "ML.Standard_Scaler( x ) over ()", "m.sql:4:26"),
+        ("q", text[text.index("ml.quantile") : text.index(" as q")], "m.sql:6:5"),
     ]
-    assert [item.line_of(word) for item, word in ((items[4], "imputer"), (items[4], "nowhere"))] == [7, 6]
+    assert [items[4].place_of(word) for word in ("imputer", "nowhere")] == ["m.sql:7:12", "m.sql:6:5"]
     assert [column.name for column in items[0].expression.args["except_"]] == ["a", "B c"]
 
 
@@ -88,19 +88,19 @@ def test_the_page_has_every_function_with_its_arguments() -> None:
 
 REFUSED = [
     # names
-    ("x, X", 'm.sql:3: "X" is made twice by TRANSFORM'),
+    ("x, X", 'm.sql:3:4: "X" is made twice by TRANSFORM'),
     ("*, *", "a star stands twice in TRANSFORM"),
-    ("a,\nml.standard_scaler(x) over ()", "m.sql:4: ml.standard_scaler(x) over () has no name"),
+    ("a,\nml.standard_scaler(x) over ()", "m.sql:4:1: ml.standard_scaler(x) over () has no name"),
     ("x + 1", "write x + 1 as name"),
     ("* replace (a as b)", "a star of TRANSFORM can only leave columns out"),
     ("t.*", "t.*: a star of TRANSFORM has no relation"),
     ("t.x", "TRANSFORM reads the query's columns, which have no relation: t.x\n  hint: write x"),
     ("t.x + 1 as y", "which have no relation: t.x"),
     # functions
-    ("a,\nml.standard_scalar(x) over () as y", "m.sql:4: there is no function ml.standard_scalar for TRANSFORM"),
+    ("a,\nml.standard_scalar(x) over () as y", "m.sql:4:4: there is no function ml.standard_scalar for TRANSFORM"),
     ("ml.standard_scalar(x) over () as y", 'did you mean "standard_scaler"?'),
     ("ml.predict(x) as y", "there is no function ml.predict for TRANSFORM"),
-    ("a,\n\nml.imputer(x, 'mean') as y", "m.sql:5: ml.imputer needs the statistics of all rows"),
+    ("a,\n\nml.imputer(x, 'mean') as y", "m.sql:5:4: ml.imputer needs the statistics of all rows"),
     ("ml.imputer(x, 'mean') as y", "hint: write ml.imputer(x, 'mean') over ()"),
     ("ml.bucketize(x, [1]) over () as y", "ml.bucketize looks at one row only\n  hint: leave over () away"),
     ("1 + ml.bucketize(ml.max_abs_scaler(x), [1]) as y", "ml.max_abs_scaler needs the statistics of all rows"),
@@ -146,7 +146,7 @@ REFUSED = [
     ("ml.ngrams(x, 1, 2) as y", "separator of ml.ngrams must be a text, not 2"),
     ("ml.normalizer(x, 0.5) as y", "p of ml.normalizer must be 0, at least 1, or cast('+inf' as double), not 0.5"),
     # what cannot be frozen
-    ("a,\nx - avg(x) as y", "m.sql:4: AVG(x) is an aggregate without a window\n  hint: write AVG(x) over ()"),
+    ("a,\nx - avg(x) as y", "m.sql:4:1: AVG(x) is an aggregate without a window\n  hint: write AVG(x) over ()"),
     ("avg(x) over (partition by z) as y", "the window of AVG(x) is not empty"),
     ("sum(x) over (order by z) as y", "the window of SUM(x) is not empty"),
     ("sum(x) over (rows between 1 preceding and current row) as y", "the window of SUM(x) is not empty"),

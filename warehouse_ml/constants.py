@@ -13,7 +13,20 @@ _MOST_STEPS = 10_000
 
 
 class NotConstantError(ValueError):
-    """An expression whose value only the warehouse can tell."""
+    """An expression whose value only the warehouse can tell.
+
+    Parameters
+    ----------
+    written : str
+        The expression.
+    hint : str, optional
+        What was probably meant.
+    """
+
+    def __init__(self, written: str, hint: str | None = None) -> None:
+        super().__init__("must be a constant" if hint is None else hint)
+        self.written = written
+        self.hint = hint
 
 
 def constant(node: exp.Expr) -> Any:
@@ -34,8 +47,8 @@ def constant(node: exp.Expr) -> Any:
             return bool(node.this)
         case exp.Null():
             return None
-        case exp.Neg():
-            return -constant(node.this)
+        case exp.Neg() if isinstance(number := constant(node.this), (int, float)) and not isinstance(number, bool):
+            return -number
         case exp.Paren():
             return constant(node.this)
         case exp.Array():
@@ -46,8 +59,12 @@ def constant(node: exp.Expr) -> Any:
             return _struct(node)
         case exp.PropertyEQ():
             return constant(node.expression)
+        case exp.Cast() if node.this.name.lower().lstrip("+-") in ("inf", "infinity"):
+            return float(node.this.name)
         case exp.Cast() if isinstance(node.this, exp.Literal) and node.is_type(*exp.DataType.NUMERIC_TYPES):
             return _number(node.this.this)
+        case exp.Column() if node.this.args.get("quoted"):
+            raise NotConstantError(node.sql("duckdb"), "is a text in single quotes")
         case exp.Anonymous() if node.name.upper() == "GENERATE_ARRAY":
             return _series([constant(item) for item in node.expressions])
         case exp.GenerateSeries():

@@ -11,6 +11,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from warehouse_ml.constants import NotConstantError, constant
 from warehouse_ml.dialect import WmlDuckDB, parse, start_of
 from warehouse_ml.errors import DefinitionError, Place
 from warehouse_ml.hparams import HPARAM_FUNCTIONS, Tuning, read_hparam, resolve_tuned
@@ -184,25 +185,13 @@ def _properties(
 
 
 def _value(node: exp.Expr, key: str, place: Place) -> Any:
-    if isinstance(node, exp.Literal):
-        if node.is_string:
-            return node.this
-        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
-    if isinstance(node, exp.Boolean):
-        return bool(node.this)
-    if isinstance(node, exp.Null):
-        return None
-    if isinstance(node, exp.Neg):
-        return -_value(node.this, key, place)
-    if isinstance(node, exp.Array):
-        return [_value(item, key, place) for item in node.expressions]
-    if isinstance(node, (exp.Struct, exp.Tuple)):
-        return tuple(_value(getattr(item, "expression", None) or item, key, place) for item in node.expressions)
-    if isinstance(node, exp.PropertyEQ):
-        return _value(node.expression, key, place)
     if isinstance(node, exp.Anonymous) and node.name.upper() in HPARAM_FUNCTIONS:
         return read_hparam(node.name, [_value(item, key, place) for item in node.expressions], key, place)
-    raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
+    try:
+        return constant(node)
+    except NotConstantError as error:
+        what = f"the option {key.lower()} needs a constant, not {error.written}"
+        raise DefinitionError(what, place=place, hint=error.hint) from None
 
 
 def _named_values(node: exp.Struct, key: str, place: Place) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from sqlglot import exp
-
-__all__ = ["BUCKET_FORMATS", "SIGNATURES", "Operand", "Setting", "Signature", "constant"]
+__all__ = ["BUCKET_FORMATS", "SIGNATURES", "Operand", "Setting", "Signature"]
 
 Operand = Literal["number", "text", "number or text", "list of texts", "list of numbers", "struct"]
 
@@ -66,33 +64,6 @@ class Signature:
     def most(self) -> int:
         """How many arguments there may be."""
         return 1 + len(self.settings)
-
-
-def constant(node: exp.Expr) -> Any:
-    """Return the value of a literal: number, text, boolean, or a list of them.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
-    """
-    if isinstance(node, exp.Paren):
-        return constant(node.this)
-    if isinstance(node, exp.Neg):
-        return -_number(constant(node.this))
-    if isinstance(node, exp.Literal):
-        if node.is_string:
-            return str(node.this)
-        return float(node.this) if any(sign in str(node.this) for sign in ".eE") else int(node.this)
-    if isinstance(node, exp.Boolean):
-        return bool(node.this)
-    if isinstance(node, exp.Array):
-        return [constant(item) for item in node.expressions]
-    if isinstance(node, exp.Cast) and node.this.name.lower().lstrip("+-") in ("inf", "infinity"):
-        return float(node.this.name)
-    if isinstance(node, exp.Column) and node.this.args.get("quoted"):
-        raise ValueError("is a text in single quotes")
-    raise ValueError("must be a constant")
 
 
 def _number(value: Any) -> float | int:

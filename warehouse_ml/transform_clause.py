@@ -14,9 +14,10 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
+from warehouse_ml.constants import constant
 from warehouse_ml.errors import DefinitionError, did_you_mean
 from warehouse_ml.places import SourceText
-from warehouse_ml.preprocessing_calls import SIGNATURES, constant
+from warehouse_ml.preprocessing_calls import SIGNATURES
 from warehouse_ml.scalar_sql import DIALECT, refusal, without_comments
 
 __all__ = ["MlCall", "TransformItem", "aggregate_of", "is_call", "read_call", "read_transform"]

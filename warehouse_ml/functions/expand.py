@@ -202,7 +202,8 @@ class _Expansion:
         try:
             return constant(value)
         except NotConstantError as error:
-            raise DefinitionError(f"{key} of ml.{name} needs a constant, not {error}", place=place) from None
+            what = f"{key} of ml.{name} needs a constant, not {error.written}"
+            raise DefinitionError(what, place=place, hint=error.hint) from None
 
 
 def _longest_first(texts: list[Spliced]) -> tuple[Spliced, ...]:
