@@ -30,7 +30,7 @@ select * from t"""
     items = read_definition(text, name="m", place="m.sql").transform
     assert [(item.name, item.text, item.place) for item in items] == [
         ("*", '*  except (a, "B c")', "m.sql:3:5"),
-        ("plain", "plain", "m.sql:3:30"),
+        ("plain", "plain", "m.sql:3:27"),
         ("Low S", "lower(s)", "m.sql:4:5"),
         ("sx", "ML.Standard_Scaler( x ) over ()", "m.sql:4:26"),
         ("q", text[text.index("ml.quantile") : text.index(" as q")], "m.sql:6:5"),
