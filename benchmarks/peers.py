@@ -106,9 +106,7 @@ def make_model(name: str) -> Model:
     n_trees, depth = {"tree": (1, 8), "forest": (100, 8), "deep_forest": (100, 15)}[name]
     forest = RandomForestClassifier(n_trees, max_depth=depth, n_jobs=THREADS, random_state=0).fit(x, y)
     shape = _parameters("RANDOM_FOREST_CLASSIFIER", features)
-    return Model(
-        name, forest, _parameters("RANDOM_FOREST_CLASSIFIER", features, trees=forest_trees(forest, shape))
-    )
+    return Model(name, forest, _parameters("RANDOM_FOREST_CLASSIFIER", features, trees=forest_trees(forest, shape)))
 
 
 MODELS = ("logistic", "tree", "boosting", "forest", "deep_forest")
@@ -173,9 +171,7 @@ def with_onnx(model: Model) -> Callable[[pa.RecordBatch], np.ndarray]:
     converted = to_onnx(model.estimator, np.zeros((1, N_FEATURES), dtype=np.float32), options=options)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = THREADS
-    session = onnxruntime.InferenceSession(
-        converted.SerializeToString(), settings, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(converted.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     name, probabilities = session.get_inputs()[0].name, session.get_outputs()[1].name
 
     def score(batch: pa.RecordBatch) -> np.ndarray:
