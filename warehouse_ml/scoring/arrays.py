@@ -5,7 +5,6 @@ The matrix is encoded by the same SQL as everywhere; only the sums are done here
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
-# Rows walked through all trees at once: few enough that their values stay in the processor's cache.
-_BLOCK_ROWS = 4096
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 131_072
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,78 +208,8 @@ def _trees_raw(trees: Trees, parameters: Parameters, encoded: np.ndarray) -> np.
     """Return the sums or means of the leaves that each row falls into: shape (n, n_outputs)."""
     import numpy as np
 
-    walk = _Walk(trees)
     raw = np.tile(np.array(trees.baselines), (len(encoded), 1))
-    for start in range(0, len(encoded), _BLOCK_ROWS):
-        block = walk.sides(encoded[start : start + _BLOCK_ROWS])
-        target = raw[start : start + _BLOCK_ROWS]
-        for tree in range(trees.n_trees):
-            leaves = walk.leaves(tree, block)
-            if trees.output[tree] < 0:
-                target += trees.value[leaves]
-            else:
-                target[:, trees.output[tree]] += trees.value[leaves, 0]
+    trees.walk.add(encoded, raw)
     if parameters.is_forest:
         raw /= trees.n_trees
     return raw
-
-
-class _Walk:
-    """Takes all rows of a block one level down at a time.
-
-    A leaf points to itself, so that rows which have arrived stay; a missing value is an infinity on the side that it
-    goes to, so that one comparison does.
-    """
-
-    def __init__(self, trees: Trees) -> None:
-        import numpy as np
-
-        is_leaf = trees.feature < 0
-        offsets = trees.offsets
-        root = offsets[trees.tree]
-        own = np.arange(len(is_leaf))
-        left = np.where(is_leaf, own, root + trees.left)
-        right = np.where(is_leaf, own, root + trees.right)
-        self._children = np.ascontiguousarray(np.column_stack([left, right]).ravel().astype(np.int64))
-        self._threshold = trees.threshold
-        # Columns 2 f and 2 f + 1 of a block: missing values of feature f at the right and at the left.
-        side = 2 * trees.feature.astype(np.int64) + trees.is_missing_left
-        self._side = np.where(is_leaf, 0, side)
-        self._roots = offsets[:-1]
-        self._depths = _depths(trees)
-
-    def sides(self, encoded: np.ndarray) -> np.ndarray:
-        """Return the block with each feature twice, row by row, without missing values."""
-        import numpy as np
-
-        doubled = np.repeat(encoded, 2, axis=1)
-        is_missing = np.isnan(doubled)
-        doubled[:, 0::2][is_missing[:, 0::2]] = np.inf
-        doubled[:, 1::2][is_missing[:, 1::2]] = -np.inf
-        return np.ascontiguousarray(doubled)
-
-    def leaves(self, tree: int, block: np.ndarray) -> np.ndarray:
-        """Return the index of the leaf that each row of the block falls into."""
-        import numpy as np
-
-        n_rows, width = block.shape
-        flat = block.ravel()
-        first = np.arange(n_rows) * width
-        node = np.full(n_rows, self._roots[tree])
-        for _ in range(self._depths[tree]):
-            value = flat.take(first + self._side.take(node))
-            is_right = value > self._threshold.take(node)
-            node = self._children.take(2 * node + is_right)
-        return node
-
-
-def _depths(trees: Trees) -> list[int]:
-    """Return the number of levels below each root; parents stand before their children."""
-    depth = [0] * len(trees.feature)
-    left, right, feature = trees.left.tolist(), trees.right.tolist(), trees.feature.tolist()
-    root = trees.offsets[trees.tree].tolist()
-    for node, compared in enumerate(feature):
-        if compared >= 0:
-            depth[root[node] + left[node]] = depth[root[node] + right[node]] = depth[node] + 1
-    offsets = trees.offsets.tolist()
-    return [max(depth[start:end]) for start, end in itertools.pairwise(offsets)]

@@ -165,7 +165,7 @@ def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
             if feature.stddev == 0:
                 return nodes.number(0.0)
             mean = nodes.number(feature.mean)
-            centred = exp.Sub(this=exp.Coalesce(this=value, expressions=[mean]), expression=mean.copy())
+            centred = exp.Sub(this=_filled(feature, value, mean), expression=mean.copy())
             return exp.Div(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
         case "imputed":
             return exp.Coalesce(this=value, expressions=[nodes.number(feature.mean)])
@@ -173,6 +173,19 @@ def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
             codes = [float(code + 1) for code in range(len(feature.categories))]
             null_code = float(len(codes) + 1) if feature.has_null else 0.0
             return with_null(value, nodes.lookup(value, feature.categories, codes, 0.0), null_code)
+
+
+def _filled(feature: FittedFeature, value: exp.Expr, otherwise: exp.Expr) -> exp.Expr:
+    """Return the cleaned value, or something else where it is missing.
+
+    The CASE that cleans a number or boolean gets an ELSE, which costs nothing; COALESCE would ask each row once more.
+    """
+    is_case = feature.kind in ("number", "boolean") and isinstance(value, exp.Case)
+    if not is_case or value.args.get("default") is not None:
+        return exp.Coalesce(this=value, expressions=[otherwise])
+    result = value.copy()
+    result.set("default", otherwise)
+    return result
 
 
 def with_null(value: exp.Expr, otherwise: exp.Expr, null_value: float) -> exp.Expr:

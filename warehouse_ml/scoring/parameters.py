@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from warehouse_ml.scoring.walk import Walk
+
 __all__ = [
     "Clusters",
     "Components",
@@ -115,6 +117,13 @@ class Trees:
 
         offsets: np.ndarray = np.searchsorted(self.tree, np.arange(self.n_trees + 1))
         return offsets
+
+    @cached_property
+    def walk(self) -> Walk:
+        """The trees, made ready for rows as arrays."""
+        from warehouse_ml.scoring.walk import Walk
+
+        return Walk(self)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 Three things make it fast. Every split's larger side is flattened into the same CASE and only the smaller one nests, so
 that a row passes few comparisons and an expression is at most log2(leaves) deep. A missing value becomes an infinity
 on the side that it goes to, so that each condition can be turned round and no branch asks about NULL. And the trees
-are added in nested queries of twenty-five, because planning one expression of hundreds is quadratic.
+are added in nested queries of ten: planning one expression of hundreds is quadratic, and what a query works with stays
+in the processor's cache.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["raw_select"]
 
-_TREES_IN_LAYER = 25
+_TREES_IN_LAYER = 10
+# Of queries in each other; their depth is bounded by Python's stack.
+_MOST_LAYERS = 50
 
 
 def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], names: Sequence[str]) -> exp.Select:
@@ -52,7 +56,10 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
     query = nodes.select_from(
         nodes.kept(keep)
         + [
-            nodes.projection(_with_sentinel(feature, is_missing_left), _side_name(feature, is_missing_left))
+            nodes.projection(
+                _with_sentinel(feature, is_missing_left, parameters.features[feature].encoding == "double"),
+                _side_name(feature, is_missing_left),
+            )
             for feature, is_missing_left in sides
         ],
         encode_select(parameters.features, source, keep),
@@ -60,8 +67,9 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
     )
     inputs = [_side_name(*side) for side in sides]
     builder = _CaseBuilder(trees)
-    for start in range(0, trees.n_trees, _TREES_IN_LAYER):
-        layer = range(start, min(start + _TREES_IN_LAYER, trees.n_trees))
+    n_in_layer = max(_TREES_IN_LAYER, math.ceil(trees.n_trees / _MOST_LAYERS))
+    for start in range(0, trees.n_trees, n_in_layer):
+        layer = range(start, min(start + n_in_layer, trees.n_trees))
         is_last = layer.stop == trees.n_trees
         sums = []
         for output, name in enumerate(names):
@@ -87,9 +95,14 @@ def _side_name(feature: int, is_missing_left: bool) -> str:
     return f"{encoded_name(feature)}_{'low' if is_missing_left else 'high'}"
 
 
-def _with_sentinel(feature: int, is_missing_left: bool) -> exp.Expr:
+def _with_sentinel(feature: int, is_missing_left: bool, has_null: bool) -> exp.Expr:
+    value = nodes.column(encoded_name(feature))
+    if not has_null:
+        return value
     infinity = nodes.infinity("-" if is_missing_left else "")
-    return exp.Coalesce(this=nodes.column(encoded_name(feature)), expressions=[infinity])
+    # Half the time of coalesce(value, infinity) in DuckDB.
+    is_known = exp.Not(this=exp.Is(this=value, expression=exp.Null()))
+    return nodes.case([(is_known, value.copy())], infinity)
 
 
 class _CaseBuilder:
