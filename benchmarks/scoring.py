@@ -1,8 +1,8 @@
 """Scoring from table to table: our SQL (or arrays) against scikit-learn, ONNX Runtime and orbital.
 
 Every side reads the DuckDB table ``requests`` (20 doubles, one in twenty NULL) and writes the table ``scored``, with
-two threads. Rounds are interleaved, so that a change of the machine's speed meets all sides; medians are shown. "CPU" is
-user and system time together; a ratio is a side's time by ours. "differ" counts the rows that are decided otherwise
+two threads. Rounds are interleaved, so that a change of the machine's speed meets all sides; medians are shown. "CPU"
+is user and system time together; a ratio is a side's time by ours. "differ" counts the rows that are decided otherwise
 than by scikit-learn.
 
     python benchmarks/scoring.py [rows] [models...]

@@ -177,7 +177,8 @@ def test_a_linear_model_of_many_features_is_added_in_layers(warehouse):
     n = 60
     features = tuple(FittedFeature(f"f{i}", "number", "standard", mean=0.0, stddev=1.0) for i in range(n))
     weights = tuple((1.0 / (i + 1),) for i in range(n))
-    wide = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), features, Linear((0.1,), (weights,), ((0.0,) * n,)))
+    linear = Linear((0.1,), (weights,), ((0.0,) * n,))
+    wide = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), features, linear)
     warehouse.load(Relation("wide"), pa.table({f"f{i}": [float(i), 1 / (i + 1)] for i in range(n)}))
     query = compile_scoring(wide, exp.to_table("wide")).sql(dialect="duckdb")
     expected = []
