@@ -174,7 +174,7 @@ def test_a_log_link_by_hand(warehouse):
         "DOUBLE",
         (),
         (FittedFeature("x", "number", "standard", mean=1.0, stddev=2.0),),
-        Linear((0.5,), (((2.0,),),)),
+        Linear((0.5,), (((2.0,),),), ((0.0,),)),
         estimator=Estimator("sklearn.linear_model.PoissonRegressor", is_averaged=False, link="log"),
     )
     warehouse.load(Relation("by_hand"), pa.table({"x": [1.0, 3.0, None, 1e9, -1e9], "number": range(5)}))

@@ -193,10 +193,9 @@ def _stored(transform):
         "DOUBLE",
         (),
         transform.features,
-        Linear((0.0,), (weights,)),
-        None,
-        transform.outputs,
-        transform.inputs,
+        Linear((0.0,), (weights,), ((0.0,) * len(weights),)),
+        transform=transform.outputs,
+        input_columns=transform.inputs,
     )
 
 
@@ -345,10 +344,10 @@ X, S = {"x": [1]}, {"s": ["a"]}
 NO_NUMBERS, NO_TEXTS = {"x": pa.nulls(2, pa.float64())}, {"s": pa.nulls(2, pa.string())}
 
 ROW_ERRORS = [
-    (X, "ml.standard_scaler(y) over () as z", 'm.sql:3: TRANSFORM reads "y", which the query does not select'),
+    (X, "ml.standard_scaler(y) over () as z", 'm.sql:3:20: TRANSFORM reads "y", which the query does not select'),
     (X, "*, x + 1 as X", '"X" is made twice by TRANSFORM, once by the star'),
     (X, "* except (z)", 'TRANSFORM reads "z", which the query does not select'),
-    (S, "1 as a,\nml.max_abs_scaler(s) over () as z", "m.sql:4: ml.max_abs_scaler needs a number"),
+    (S, "1 as a,\nml.max_abs_scaler(s) over () as z", "m.sql:4:4: ml.max_abs_scaler needs a number"),
     (S, "ml.bucketize(s, [1]) as z", 'ml.bucketize needs a number, and "s" is VARCHAR'),
     (X, "ml.one_hot_encoder(x) over () as z", "hint: cast it: cast(... as varchar)"),
     ({"x": [True]}, "ml.imputer(x, 'mean') over () as z", 'ml.imputer needs a number or text, and "x" is BOOLEAN'),
@@ -363,15 +362,15 @@ ROW_ERRORS = [
     (X, "ml.feature_cross(struct(x, x as y)) as z", 'ml.feature_cross needs a text, and "x" is BIGINT'),
     (X, "ml.polynomial_expand(struct(x, x + 1)) as z", "a field of ml.polynomial_expand has no name: "),
     (X, "ml.polynomial_expand(struct(x as a, x as b, x as a_b)) as z", 'two outputs would be called "a_b"'),
-    (S, "1 as a,\nnosuch(s) as z", 'm.sql:4: "z" of TRANSFORM: '),
-    (S, "1 as a,\nentropy(s) as z", 'm.sql:4: "z" of TRANSFORM: '),
+    (S, "1 as a,\nnosuch(s) as z", 'm.sql:4:1: "z" of TRANSFORM: '),
+    (S, "1 as a,\nentropy(s) as z", 'm.sql:4:1: "z" of TRANSFORM: '),
     (S, "avg(cast(s as integer)) over () as z", "TRANSFORM fails on the training rows: Could not convert"),
     (NO_NUMBERS, "ml.imputer(x, 'mean') over () as z", 'ml.imputer("x") has nothing to fill with'),
     (NO_TEXTS, "ml.imputer(s, 'most_frequent') over () as z", 'ml.imputer("s") has nothing to fill with'),
     ({"s": [MANY]}, "ml.multi_hot_encoder(s, 9999, 0) over () as z", '"z" of TRANSFORM would become 1,001 columns'),
     ({"s": [MANY]}, "s", '"s" of TRANSFORM would become 1,001 columns, more than 1,000'),
     ({"x": [list(range(1001))]}, "x", '"x" of TRANSFORM would become 1,001 columns, more than 1,000'),
-    (X, "x,\n{'a': [[x]]} as z", 'm.sql:4: "z.a" of TRANSFORM is BIGINT[][], which cannot be a feature'),
+    (X, "x,\n{'a': [[x]]} as z", 'm.sql:4:1: "z.a" of TRANSFORM is BIGINT[][], which cannot be a feature'),
     (X, "map {'a': x} as z", '"z" of TRANSFORM is MAP(VARCHAR, BIGINT), which cannot be a feature'),
     (X, "{'a': x} as z, x as \"z.a\"", 'two features would be called "z.a"'),
     ({"label": [1]}, "label", "TRANSFORM leaves no features to train on"),
@@ -449,7 +448,7 @@ def test_a_stored_expression_is_checked_before_it_is_used(warehouse, table, colu
 
 def test_expressions_without_a_transform_are_refused(warehouse):
     tables = _stored(fitted(warehouse, {"x": [1.0, 2.0]}, "x + 1 as y")).to_tables()
-    assert list(tables) == ["model", "features", "categories", "coefficients", "transform", "inputs"]
+    assert list(tables) == ["model", "features", "categories", "coefficients", "expected", "transform", "inputs"]
     with pytest.raises(ArtifactError, match='the table "inputs" is missing'):
         Parameters.from_tables({name: table for name, table in tables.items() if name != "inputs"})
     with pytest.raises(ArtifactError, match='"features" of the parameters has expressions, but no TRANSFORM'):

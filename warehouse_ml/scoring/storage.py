@@ -168,11 +168,13 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     model = _rows(tables, "model")
     _require(len(model) == 1, "model", f"has {len(model)} rows instead of one")
     head = model[0]
-    _require(
-        1 <= head["format_version"] <= FORMAT_VERSION,
-        "model",
-        f"has the format {head['format_version']}, this release reads {FORMAT_VERSION}",
-    )
+    found = head["format_version"]
+    if found > FORMAT_VERSION:
+        raise ArtifactError(
+            f"the parameters have the format {found}, which is newer than this release reads ({FORMAT_VERSION})",
+            hint="upgrade: pip install --upgrade warehouse-ml",
+        )
+    _require(found == FORMAT_VERSION, "model", f"has the format {found}, this release reads {FORMAT_VERSION}")
     family = _MODEL_TYPES.get(head["model_type"])
     _require(family is not None, "model", f'names an unknown model type "{head["model_type"]}"')
     _require(head["task"] in TASKS, "model", f'names an unknown task "{head["task"]}"')
@@ -182,8 +184,6 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    if head["format_version"] == 1:
-        tables = {**tables, "features": _without_expressions(tables)}
     features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"))
     stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
     transform, input_columns = read_transform(*stored, features)
@@ -278,16 +278,6 @@ def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = (
         _require(column in nullable or table[column].null_count == 0, name, f"has a NULL in {column}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
-
-
-def _without_expressions(tables: Mapping[str, pa.Table]) -> pa.Table:
-    """Return the features of the first format, which knew no TRANSFORM, as today's have them."""
-    import pyarrow as pa
-
-    if "features" not in tables:
-        raise ArtifactError('the table "features" is missing from the parameters', has=sorted(tables))
-    table = tables["features"]
-    return table.append_column("expression", pa.nulls(table.num_rows, pa.string()))
 
 
 def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> tuple[FittedFeature, ...]:
