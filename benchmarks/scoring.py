@@ -1,8 +1,8 @@
 """Scoring from table to table: our SQL (or arrays) against scikit-learn, ONNX Runtime and orbital.
 
-Every side reads the DuckDB table ``requests`` (20 doubles, one in twenty NULL) and writes the table ``scored``, with two
-threads. Rounds are interleaved, so that a change of the machine's speed meets all sides; medians are shown. "CPU" is
-user and system time together; a ratio is a side's time by ours. "differ" counts the rows that are decided otherwise
+Every side reads the DuckDB table ``requests`` (20 doubles, one in twenty NULL) and writes the table ``scored``, with
+two threads. Rounds are interleaved, so that a change of the machine's speed meets all sides; medians are shown. "CPU"
+is user and system time together; a ratio is a side's time by ours. "differ" counts the rows that are decided otherwise
 than by scikit-learn.
 
     python benchmarks/scoring.py [rows] [models...]
@@ -104,9 +104,8 @@ def show(n_rows: int, name: str, seconds: dict[str, list[tuple[float, float]]], 
     mine = next(iter(seconds))
     base, base_cpu = (statistics.median(pair[i] for pair in seconds[mine]) for i in range(2))
     print(f"{name}, {n_rows:,} rows, load {os.getloadavg()[0]:.1f}")
-    print(
-        f"  {'':14}{'seconds':>9}{'rows/s':>12}{'CPU s':>9}{'ratio':>8}{'CPU ratio':>11}{'differ':>10}{'largest gap':>13}"
-    )
+    heads = {"seconds": 9, "rows/s": 12, "CPU s": 9, "ratio": 8, "CPU ratio": 11, "differ": 10, "largest gap": 13}
+    print(" " * 16 + "".join(f"{head:>{width}}" for head, width in heads.items()))
     for side, pairs in seconds.items():
         wall, cpu = (statistics.median(pair[i] for pair in pairs) for i in range(2))
         n_other = int(((found[side] >= 0.5) != (found[SCIKIT] >= 0.5)).sum())
