@@ -104,8 +104,8 @@ def show(n_rows: int, name: str, seconds: dict[str, list[tuple[float, float]]], 
     mine = next(iter(seconds))
     base, base_cpu = (statistics.median(pair[i] for pair in seconds[mine]) for i in range(2))
     print(f"{name}, {n_rows:,} rows, load {os.getloadavg()[0]:.1f}")
-    heads = ("seconds", "rows/s", "CPU s", "ratio", "CPU ratio", "differ", "largest gap")
-    print(" " * 16 + "".join(head.rjust(width) for head, width in zip(heads, (9, 12, 9, 8, 11, 10, 13), strict=True)))
+    heads = {"seconds": 9, "rows/s": 12, "CPU s": 9, "ratio": 8, "CPU ratio": 11, "differ": 10, "largest gap": 13}
+    print(" " * 16 + "".join(f"{head:>{width}}" for head, width in heads.items()))
     for side, pairs in seconds.items():
         wall, cpu = (statistics.median(pair[i] for pair in pairs) for i in range(2))
         n_other = int(((found[side] >= 0.5) != (found[SCIKIT] >= 0.5)).sum())
