@@ -11,7 +11,7 @@ import pyarrow as pa
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
-from warehouse_ml.scoring import score_arrow, scoring_path
+from warehouse_ml.scoring import check_columns, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
@@ -243,6 +243,8 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
                 hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
             )
         features.append(found[feature.name.lower()])
+    asked = [column for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
+    check_columns(asked, columns, place=requests.place)
     return features
 
 
