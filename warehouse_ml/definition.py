@@ -13,7 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.dialect import WmlDuckDB, parse, start_of
 from warehouse_ml.errors import DefinitionError, Place
-from warehouse_ml.options import resolve_options
+from warehouse_ml.options import MODEL_TYPES, resolve_options
 from warehouse_ml.places import SourceText
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
@@ -135,9 +135,16 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         )
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
-    model_type = str(written.get("MODEL_TYPE", "")).upper()
+    model_type = written.get("MODEL_TYPE", "")
+    if not isinstance(model_type, str):
+        raise DefinitionError(
+            f"model_type = {'null' if model_type is None else model_type} is not a string",
+            place=at("MODEL_TYPE"),
+            has=[name.lower() for name in MODEL_TYPES],
+        )
+    model_type = model_type.upper()
     options = resolve_options(model_type, written, place, places={key: at(key) for key in written})
-    start = _query_start(tokens)
+    start = _query_start(tokens, source)
     start += len(text[start:]) - len(text[start:].lstrip())
     _check_projections(tree.expression, source, options)
     return ModelDefinition(
@@ -257,7 +264,7 @@ def _optional_name(value: object) -> str | None:
     return str(value) if value else None
 
 
-def _query_start(tokens: list[Token]) -> int:
+def _query_start(tokens: list[Token], source: SourceText) -> int:
     """Return where the text after the statement's own AS begins."""
     depth = 0
     for token in tokens:
@@ -265,9 +272,13 @@ def _query_start(tokens: list[Token]) -> int:
             depth += 1
         elif token.token_type == TokenType.R_PAREN:
             depth -= 1
-        elif token.token_type == TokenType.ALIAS and depth == 0:
+        elif depth == 0 and token.token_type == TokenType.ALIAS:
             return token.end + 1
-    raise DefinitionError("CREATE MODEL without AS")  # pragma: no cover - the parser found a query
+        elif depth == 0 and token.token_type in (TokenType.SELECT, TokenType.WITH, TokenType.FROM):
+            break
+    raise DefinitionError(
+        "AS is missing before the query", place=source.at(token.start), hint="create model ... options (...) as select"
+    )
 
 
 def _start_of(tokens: list[Token], word: str) -> int | None:

@@ -5,7 +5,9 @@ The warehouse says where a statement went wrong; which columns the relation at t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlglot
 from sqlglot import exp
@@ -34,7 +36,8 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
         return error
     try:
         path = _name_at(error.sql, error.position, warehouse.engine)
-        tree = sqlglot.parse_one(error.sql, read=warehouse.engine)
+        with _quiet():
+            tree = sqlglot.parse_one(error.sql, read=warehouse.engine)
         found = _columns_around(tree, path, warehouse)
     except (SqlglotError, WmlError):
         return error
@@ -52,6 +55,18 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
         has=columns,
         hint=did_you_mean(path[-1], columns),
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the parser from telling the user which statements it passes on as they are."""
+    logger = logging.getLogger("sqlglot")
+    was = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = was
 
 
 def _name_at(sql: str, position: int, engine: str) -> list[str]:

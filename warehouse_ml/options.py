@@ -271,7 +271,11 @@ def _checked(name: str, value: object, spec: Option, place: Place) -> object:
     shown = name.lower()
     converted = _converted(value, spec.type)
     if converted is None:
-        raise DefinitionError(f"{shown} = {_shown(value)} is not {_TYPE_NAMES[spec.type]}", place=place)
+        raise DefinitionError(
+            f"{shown} = {_shown(value)} is not {_TYPE_NAMES[spec.type]}",
+            place=place,
+            hint=f"{shown} = ['{value}']" if spec.type == "strings" and isinstance(value, str) else None,
+        )
     if isinstance(converted, (int, float)) and not _in_range(converted, spec):
         raise DefinitionError(f"{shown} = {_shown(value)} is out of range", place=place, hint=_range_hint(shown, spec))
     if isinstance(converted, str) and (spec.choices or spec.only):
@@ -364,7 +368,9 @@ def _check_together(options: Mapping[str, object], place: str | None) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, str):
         return f"'{value}'"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
 
 
 def _lower(names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
-from warehouse_ml.scoring import score_arrow, scoring_path
+from warehouse_ml.scoring import check_columns, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
@@ -96,7 +96,7 @@ def predict(
     Raises
     ------
     DataError
-        If the requests lack a feature of a version.
+        If the requests lack a feature of a version, or have one of another type.
     ArtifactError
         If a stored version is not what was published.
     """
@@ -238,6 +238,8 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
                 hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
             )
         features.append(found[feature.name.lower()])
+    # A text that is a number now, or the other way round, would be scored as something that was never seen.
+    check_columns(parameters.features, columns, place=requests.place)
     return features
 
 

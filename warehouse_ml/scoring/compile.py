@@ -21,6 +21,8 @@ PROBABILITIES = "probabilities"
 _MOST_LEAVES = 20_000
 # Planning costs about 0.2 milliseconds a leaf, walking the arrays some 3 nanoseconds a row and leaf.
 _FEW_ROWS, _FEW_LEAVES = 50_000, 500
+# The engine refuses a sum of more than some thousand terms, each a level of its expression.
+_MOST_TERMS = 500
 _CLAMP = 709.0
 _TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total)")
 
@@ -101,10 +103,11 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
     -------
     str
         ``arrow`` where the SQL of the trees would be planned for longer than the arrays take: for very many leaves,
-        and for few rows; else ``sql``. Both decide alike, which training has proven.
+        and for few rows, and for a sum of more terms than engines add up in one expression; else ``sql``. Both decide
+        alike, which training has proven.
     """
     if parameters.trees is None:
-        return "sql"
+        return "arrow" if len(parameters.features) > _MOST_TERMS else "sql"
     n_leaves = parameters.trees.n_leaves
     is_small = n_rows is not None and n_rows < _FEW_ROWS and n_leaves > _FEW_LEAVES
     return "arrow" if n_leaves > _MOST_LEAVES or is_small else "sql"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -123,13 +124,16 @@ def fit(
         classes=target.classes,
         features=tuple(features),
     )
-    if model_type.startswith("RANDOM_FOREST"):
-        _check_float32(train, features, place)
-        fitted = fit_forest(shape, options, train, evaluation)
-    elif model_type.startswith("BOOSTED_TREE"):
-        fitted = fit_boosting(shape, options, train, evaluation)
-    else:
-        fitted = fit_linear(shape, options, train, evaluation)
+    with warnings.catch_warnings():
+        # The label's own warning says it in the user's words.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        if model_type.startswith("RANDOM_FOREST"):
+            _check_float32(train, features, place)
+            fitted = fit_forest(shape, options, train, evaluation)
+        elif model_type.startswith("BOOSTED_TREE"):
+            fitted = fit_boosting(shape, options, train, evaluation)
+        else:
+            fitted = fit_linear(shape, options, train, evaluation)
     parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
     return FitResult(
         parameters=fitted.parameters,

@@ -48,6 +48,8 @@ EVAL = "eval"
 MAX_CATEGORIES = 10_000
 
 _LARGEST_SQUARE = 1e150
+# The time that a statement is planned for grows with the square of its aggregates.
+_BATCH = 100
 _DIGITS = 12
 
 
@@ -141,7 +143,7 @@ def fit_preprocessing(
     Returns
     -------
     tuple of FittedFeature
-        Two statements for all of them together. Means and deviations are rounded to twelve digits, because the last
+        Two statements for each hundred of them. Means and deviations are rounded to twelve digits, because the last
         ones depend on the order in which threads finish, and a version must come out the same each time.
 
     Raises
@@ -150,6 +152,22 @@ def fit_preprocessing(
         If there are no training rows, a number is not finite or too large to be squared, or a column has more than
         ten thousand categories.
     """
+    fitted: list[FittedFeature] = []
+    for start in range(0, len(features), _BATCH):
+        batch = features[start : start + _BATCH]
+        fitted += _fit_batch(warehouse, relation, batch, family, split_column=split_column, place=place)
+    return tuple(fitted)
+
+
+def _fit_batch(
+    warehouse: Warehouse,
+    relation: Relation,
+    features: Sequence[FeatureColumn],
+    family: Family,
+    *,
+    split_column: str,
+    place: str | None,
+) -> list[FittedFeature]:
     unfitted = [_unfitted(feature, family) for feature in features]
     names = [_names(index, feature, warehouse.engine) for index, feature in enumerate(unfitted)]
     context = {"relation": relation, "split": split_column, "largest": _LARGEST_SQUARE}
@@ -165,12 +183,12 @@ def fit_preprocessing(
         sql = statement(__package__, "preprocessing_categories.sql", warehouse.engine, features=categorical, **context)
         for row in warehouse.fetch(sql).to_pylist():
             categories[row["feature"]].add(row["category"])
-    return tuple(
+    return [
         _with_categories(feature, categories[index])
         if feature.kind == "category"
         else _with_moments(feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index))
         for index, feature in enumerate(unfitted)
-    )
+    ]
 
 
 def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
@@ -196,7 +214,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
         raise DataError(
             f'column "{name}" has {found[f"n_categories_{index}"]:,} categories, more than {MAX_CATEGORIES:,}',
             place=place,
-            hint=f'leave "{name}" out if it is an identifier, or join rare categories in the query',
+            hint=f'leave "{name}" out if it is an identifier; else join rare ones, or hash them, in the query',
         )
     if feature.kind == "number" and found[f"n_not_finite_{index}"]:
         raise DataError(

@@ -264,8 +264,9 @@ def _content(warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary
 
 def _scoring_sql(parameters: Parameters, engine: str) -> str:
     if scoring_path(parameters) != "sql":
-        n_leaves = parameters.trees.n_leaves if parameters.trees else 0
-        return f"-- {n_leaves:,} leaves are too many for one statement: this version is scored from its parameters.\n"
+        trees = parameters.trees
+        parts = f"{trees.n_leaves:,} leaves" if trees else f"{len(parameters.features):,} features"
+        return f"-- {parts} are too many for one statement: this version is scored from its parameters.\n"
     keep = ["request_id", "requested_at", *(feature.name for feature in parameters.features)]
     query = compile_scoring(parameters, exp.to_table("wml_input"), keep=keep)
     return query.sql(dialect=engine, copy=False) + "\n"
