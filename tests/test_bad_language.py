@@ -14,7 +14,9 @@ import pytest
 from tests.test_bad_input import SPLIT, no_version, refused
 from tests.tiny import edit, write, write_tiny
 from tests.wml import ok, rows, wml
+from warehouse_ml.errors import SqlError
 from warehouse_ml.registry.folder import hash_of
+from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 LATER = "2024-02-19"
 MODEL = "models/churn.sql"
@@ -227,6 +229,23 @@ def test_a_category_of_a_hundred_thousand_values(tiny: Path) -> None:
     _made_up(tiny, "'c' || n as who, n % 7 as x", 100_000)
     refused(wml(tiny, "train", "churn"), 2, 'column "who" has 90,000 categories, more than 10,000', "hash them")
     no_version(tiny)
+
+
+def test_a_long_statement_leaves_the_planner_as_it_was() -> None:
+    warehouse = DuckDBWarehouse(None, threads=1)
+    names = [f"a_rather_long_name_of_a_column_{index}" for index in range(2000)]
+    query = "select " + ", ".join(f"{index} + n as {name}" for index, name in enumerate(names)) + " from range(3) t(n)"
+    assert len(query) > 50_000
+    expected = [{name: index + n for index, name in enumerate(names)} for n in range(3)]
+    assert warehouse.fetch(query).to_pylist() == expected
+    assert warehouse.stream(query).read_all().to_pylist() == expected
+    assert list(warehouse.columns(query)) == names
+    with warehouse.transaction():
+        warehouse.run(f"create temp table long as {query}")
+        with pytest.raises(SqlError):
+            warehouse.fetch(query + " where nothing = 1")
+    assert warehouse.fetch("select current_setting('disabled_optimizers') as off").to_pylist() == [{"off": ""}]
+    warehouse.close()
 
 
 def test_a_linear_model_of_more_columns_than_an_expression_can_add(tiny: Path) -> None:
