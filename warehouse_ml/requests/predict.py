@@ -99,7 +99,7 @@ def predict(
     Raises
     ------
     DataError
-        If the requests lack a feature of a version.
+        If the requests lack a feature of a version, or have one of another type.
     ArtifactError
         If a stored version is not what was published.
     """
@@ -243,6 +243,7 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
                 hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
             )
         features.append(found[feature.name.lower()])
+    # A text that is a number now, or the other way round, would be scored as something that was never seen.
     asked = [column for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     check_columns(asked, columns, place=requests.place)
     return features

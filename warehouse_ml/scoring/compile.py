@@ -21,8 +21,9 @@ PROBABILITIES = "probabilities"
 _MOST_LEAVES = 20_000
 # Planning costs about 0.2 milliseconds a leaf, walking the arrays some 3 nanoseconds a row and leaf.
 _FEW_ROWS, _FEW_LEAVES = 50_000, 500
-# A term of a distance or component costs half a millisecond; a linear model has never as many.
+# A term of a distance or component costs half a millisecond to plan.
 _MOST_TERMS, _FEW_TERMS = 5_000, 500
+_MOST_FEATURES = 1_000
 _CLAMP = 709.0
 _TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total|square)")
 
@@ -120,12 +121,12 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
     -------
     str
         ``arrow`` where the SQL would be planned for longer than the arrays take: for very many leaves, also for fewer
-        of them if there are few rows, and for very many terms of clusters or components; else ``sql``. Both decide
-        alike, which training has proven.
+        of them if there are few rows, and for very many terms of clusters, components or a linear model; else
+        ``sql``. Both decide alike, which training has proven.
     """
     if parameters.trees is None:
         if parameters.task not in ("clustering", "projection"):
-            return "sql"
+            return "arrow" if len(parameters.features) > _MOST_FEATURES else "sql"
         n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
         is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
         return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"

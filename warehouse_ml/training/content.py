@@ -52,7 +52,7 @@ def content_of(
 
 def _scoring_sql(parameters: Parameters, engine: str) -> str:
     if scoring_path(parameters) != "sql":
-        size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{parameters.n_outputs:,} outputs"
+        size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{len(parameters.features):,} features"
         return f"-- {size} are too many for one statement: this version is scored from its parameters.\n"
     inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     query = compile_scoring(parameters, exp.to_table("wml_input"), keep=[*REQUEST_COLUMNS, *inputs])

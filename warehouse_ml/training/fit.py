@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -219,6 +220,13 @@ def prepare(
 
 def fit_prepared(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
     """Fit the estimator of the model type; that its parameters score as it does is not proven yet."""
+    with warnings.catch_warnings():
+        # The label's own warning says it in the user's words.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        return _fitted(prepared, options)
+
+
+def _fitted(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
     shape, train, evaluation, place = prepared.shape, prepared.train, prepared.evaluation, prepared.place
     if shape.model_type == "SKLEARN":
         return fit_sklearn(shape, options, train, evaluation, place)
