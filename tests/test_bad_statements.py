@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.tiny import edit, write_tiny
@@ -113,50 +109,6 @@ def test_a_wrong_statement_says_where_and_what(trained: Path, old: str, new: str
         return
     refused(done, *says)
     assert sorted(path.name for path in (trained / "artifacts" / "churn").iterdir()) == before
-
-
-def test_requests_that_lack_a_column_are_refused(trained: Path) -> None:
-    edit(trained, "sql/requests/churn_requests.sql", "    events.amount,\n", "")
-    done = wml(trained, "predict", "churn", "--as-of", "2024-02-19")
-    refused(done, 'no column "amount", which churn@1 was trained on', "has:  request_id")
-
-
-def test_requests_of_another_type_are_refused(trained: Path) -> None:
-    edit(trained, "sql/requests/churn_requests.sql", "events.amount,", "cast(events.amount as varchar) as amount,")
-    refused(wml(trained, "predict", "churn", "--as-of", "2024-02-19"), '"amount" is VARCHAR', "trained on a number")
-
-
-def test_a_model_without_a_champion(trained: Path) -> None:
-    shutil.rmtree(trained / "artifacts")
-    sql = "select * from ml.predict(model churn, table churn_requests)"
-    refused(wml(trained, "query", sql), "query:1:15", 'the model "churn" has no version yet', "wml train churn")
-
-
-def test_a_version_of_a_newer_format(trained: Path) -> None:
-    """Whoever wrote it knew what it does: the hashes fit."""
-    folder = trained / "artifacts" / "churn" / "1"
-    path = folder / "parameters" / "model.parquet"
-    table = pq.read_table(path)
-    column = table.schema.get_field_index("format_version")
-    pq.write_table(table.set_column(column, table.schema.field(column), pa.array([99], pa.int32())), path)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    content = path.read_bytes()
-    manifest["files"]["parameters/model.parquet"] = {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (trained / "artifacts" / "index.parquet").unlink()
-    done = wml(trained, "models", "show", "churn")
-    refused(done, "format 99, which is newer", "upgrade: pip install --upgrade warehouse-ml", code=3)
-
-
-def test_a_million_categories_are_refused(trained: Path) -> None:
-    sql = (
-        "create or replace model ids options (model_type = 'linear_reg', input_label_cols = ['y']) as "
-        "select 'id' || n as id, n % 7 as y from range(1000000) as t(n)"
-    )
-    refused(wml(trained, "query", sql), 'column "id" has', "categories, more than 10,000", "leave")
 
 
 @pytest.mark.parametrize("model_type", ["logistic_reg", "boosted_tree_classifier"])

@@ -154,11 +154,12 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
     options, tuning = resolve_tuned(model_type, written, place, places={key: at(key) for key in written})
     start = _query_start(tokens, source)
     start += len(text[start:]) - len(text[start:].lstrip())
-    _check_projections(tree.expression, source, options)
+    label = _label(options, at("INPUT_LABEL_COLS"))
+    _check_projections(tree.expression, source, label.lower())
     return ModelDefinition(
         name=name,
         model_type=model_type,
-        label=_label(options, at("INPUT_LABEL_COLS")),
+        label=label,
         weight_column=_optional_name(options.get("INSTANCE_WEIGHT_COL")),
         split=_split(options, written, at("OPTIONS")),
         options=MappingProxyType(options),
@@ -245,11 +246,10 @@ def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: Place)
     return Split(method, column, evaluation, test)
 
 
-def _check_projections(query: exp.Expr, source: SourceText, options: Mapping[str, Any]) -> None:
+def _check_projections(query: exp.Expr, source: SourceText, label: str) -> None:
     """Refuse a column selected twice, or the label's own expression under another name."""
     if not isinstance(query, exp.Select):
         return
-    label = _label(options, source.place).lower()
     seen: dict[str, exp.Expr] = {}
     starts: dict[str, int | None] = {}
     for projection in query.expressions:
