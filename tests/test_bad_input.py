@@ -141,9 +141,45 @@ TRAINING = [
     ),
     pytest.param(
         "options (",
-        "transform (amount, has_churned) options (",
-        ["models/churn.sql:2", "TRANSFORM is not read by this release"],
-        id="transform",
+        "transform (amount, ml.standard_scaler(visit) over () as v, has_churned) options (",
+        ["models/churn.sql:2", 'TRANSFORM reads "visit", which the query does not select', 'did you mean "visits"?'],
+        id="transform of an unknown column",
+    ),
+    pytest.param(
+        "options (",
+        "transform (amount, nosuch(visits) as v, has_churned)\noptions (",
+        ["models/churn.sql:2", '"v" of TRANSFORM', "nosuch"],
+        id="transform with an unknown function",
+    ),
+    pytest.param(
+        "options (",
+        "transform (amount,\nml.min_max_scaler(region) over () as v, has_churned)\noptions (",
+        ["models/churn.sql:3", 'ml.min_max_scaler needs a number, and "region" is VARCHAR'],
+        id="transform of another type",
+    ),
+    pytest.param(
+        "options (",
+        "transform (amount, has_churned, not has_churned as stays)\noptions (",
+        ["models/churn.sql:2", '"stays" of TRANSFORM is made of the label "has_churned"'],
+        id="transform of the label",
+    ),
+    pytest.param(
+        "options (",
+        "transform (region, not has_churned as stays)\noptions (",
+        ["models/churn.sql:2", '"stays" of TRANSFORM is made of the label "has_churned"'],
+        id="transform of the label that it does not name",
+    ),
+    pytest.param(
+        "options (",
+        "transform (amount, cast(region as integer) as v)\noptions (",
+        ["models/churn.sql", "TRANSFORM fails on a row", "Could not convert string"],
+        id="transform that fails on a row",
+    ),
+    pytest.param(
+        "options (",
+        "transform (has_churned)\noptions (",
+        ["models/churn.sql", "TRANSFORM leaves no features to train on"],
+        id="transform without features",
     ),
 ]
 

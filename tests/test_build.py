@@ -14,7 +14,9 @@ from tests.tiny import END, SPLIT, START, edit, write, write_tiny
 from warehouse_ml.building import build
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import DataError, GraphError, ProjectError, SqlError, TemplateError
+from warehouse_ml.functions import Reader
 from warehouse_ml.project import load_project
+from warehouse_ml.registry import Registry
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
@@ -31,7 +33,9 @@ class Built:
         project = load_project(self.root)
         catalog = Catalog(project, project.target())
         nodes = catalog.of_kind("relation")
-        return {row.relation: row.action for row in build(self.warehouse, catalog, as_of, nodes, **options)}
+        reader = Reader(self.warehouse, catalog, Registry(project.artifacts))
+        built = build(self.warehouse, catalog, reader, as_of, nodes, **options)
+        return {row.relation: row.action for row in built}
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return self.warehouse.fetch(sql).to_pylist()

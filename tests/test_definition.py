@@ -41,11 +41,12 @@ def test_a_statement_is_read_whole() -> None:
     assert (found.options["MAX_TREE_DEPTH"], found.options["L2_REG"]) == (6, 1.0)
 
 
-def test_the_query_is_the_text_as_written_and_its_line_is_known() -> None:
+def test_the_query_is_the_text_as_written_and_its_place_is_known() -> None:
     found = read_definition(MODEL, name="churn", place="models/churn.sql")
     assert found.query.startswith("select\n    events.amount")
     assert found.query.endswith("on events.at >= rates.at")
-    assert MODEL.splitlines()[found.query_line - 1] == "select"
+    assert MODEL.splitlines()[14 - 1] == "select"
+    assert found.query_place == "models/churn.sql:14:1"
 
 
 def test_the_word_model_stays_a_name_elsewhere() -> None:
@@ -59,7 +60,7 @@ def test_the_word_model_stays_a_name_elsewhere() -> None:
         ("learn_rate = 0.05", "learn_rate = 'fast'", "models/churn.sql:6"),
         ("learn_rate = 0.05", "learn_rate = 7", "models/churn.sql:6"),
         ("learn_rate = 0.05", "learn_rate = 0.05, learn_rate = 0.1", "learn_rate is given twice"),
-        ("learn_rate = 0.05", "learn_rate = hparam_range(0, 1)", "hparam_range is not read by this release"),
+        ("learn_rate = 0.05", "learn_rate = hparam_range(0, 1)", "learn_rate is to be tuned, but num_trials is"),
         ("learn_rate = 0.05", "learn_rate = 0.1 + 0.2", "needs a constant"),
         ("data_split_method = 'random'", "data_split_method = 'seq'", "needs data_split_col"),
         ("eval_fraction = 0.25", "eval_fraction = 0.6, data_split_test_fraction = 0.5", "leaves no rows to train on"),
@@ -78,9 +79,13 @@ def test_what_is_wrong_is_told(old: str, new: str, says: str) -> None:
     ("sql", "says"),
     [
         ("select a\nfrom b\nwhere (", "x.sql:3:7"),
-        ("select 1; select 2", "one statement expected, found 2"),
-        ("select 'abc", "x.sql: SQL syntax"),
+        ("select 1;\n select 2", "x.sql:2:2: one statement expected, found 2"),
+        ("select a,\n  'abc", "x.sql:2:3: SQL syntax: this string is not closed"),
+        ("select /* a", "x.sql:1:8: SQL syntax: this comment is not closed"),
+        ("select é, '\n\n' from where", "x.sql:3:8"),
         ("", "one statement expected, found 0"),
+        ("create model m options (a = 1) as\nselect a + * 2", "x.sql:2:14: SQL syntax"),
+        ("create model m optoins (a = 1) as select 1", "x.sql:1:16: SQL syntax"),
     ],
 )
 def test_sql_that_cannot_be_parsed(sql: str, says: str) -> None:

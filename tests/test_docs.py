@@ -25,7 +25,8 @@ import pytest
 
 from warehouse_ml.cli import _run, cli
 from warehouse_ml.example import write_flights
-from warehouse_ml.options import MODEL_TYPES, OPTIONS, Option
+from warehouse_ml.functions.signatures import SIGNATURES
+from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
 from warehouse_ml.templates import environment
@@ -35,7 +36,9 @@ ORDER = (
     "README.md",
     "docs/templates.md",
     "docs/models.md",
+    "docs/transform.md",
     "docs/versions.md",
+    "docs/functions.md",
     "docs/evaluation.md",
     "docs/cli.md",
     "docs/README.md",
@@ -288,9 +291,21 @@ def options_table() -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
+def estimators_table() -> str:
+    """The classes of a SKLEARN by module."""
+    by_module: dict[str, list[str]] = {}
+    for name in ESTIMATORS:
+        module, _, short = name.rpartition(".")
+        by_module.setdefault(module, []).append(f"`{short}`")
+    lines = ["| module | classes |", "|---|---|"]
+    lines += [f"| `{module}` | {', '.join(classes)} |" for module, classes in by_module.items()]
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
 def families(model_types: Sequence[str]) -> str:
     groups: dict[str, tuple[str, ...]] = {
         "all": MODEL_TYPES,
+        "all with a label": tuple(name for name in MODEL_TYPES if name not in UNLABELLED),
         "classifiers": tuple(name for name in MODEL_TYPES if name == "LOGISTIC_REG" or name.endswith("CLASSIFIER")),
         "linear": ("LOGISTIC_REG", "LINEAR_REG"),
         "trees": tuple(name for name in MODEL_TYPES if "TREE" in name or "FOREST" in name),
@@ -300,7 +315,11 @@ def families(model_types: Sequence[str]) -> str:
     for name, members in groups.items():
         if set(members) == set(model_types):
             return name
-    found = [name for name in ("linear", "boosted trees", "forests") if set(groups[name]) <= set(model_types)]
+    found = [
+        name
+        for name in ("all with a label", "linear", "boosted trees", "forests")
+        if set(groups[name]) <= set(model_types)
+    ]
     rest = set(model_types) - {member for name in found for member in groups[name]}
     return ", ".join([*found, *(f"`{name.lower()}`" for name in MODEL_TYPES if name in rest)])
 
@@ -318,6 +337,7 @@ def values(option: Option) -> str:
         "string": "text",
         "strings": "list of text",
         "weights": "list of (label, weight)",
+        "pairs": "struct, list of (name, value), or JSON",
     }[option.type]
     if option.low is not None and option.high is not None:
         return f"{kind}, {option.low:g} to {option.high:g}"
@@ -366,6 +386,7 @@ def macros_table() -> str:
 GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
+    "estimators": estimators_table,
     "tables": tables_list,
     "macros": macros_table,
 }
@@ -421,6 +442,11 @@ def test_the_readmes_model_is_the_examples() -> None:
     for line in block.text.splitlines():
         if not line.strip().startswith("-- ..."):
             assert any(line == other for other in remaining), f"not in models/late_arrival.sql, or not in order: {line}"
+
+
+def test_every_function_is_described() -> None:
+    text = read("docs/functions.md")
+    assert [name for name in SIGNATURES if f"| `ml.{name}(" not in text] == []
 
 
 def test_every_metric_is_defined() -> None:

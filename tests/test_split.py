@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import DataError
+from warehouse_ml.functions import Context
+from warehouse_ml.registry import Registry
 from warehouse_ml.training.rows import TRAINING_ROWS, read_training_rows
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
@@ -26,7 +30,8 @@ def split(
     source = rows if isinstance(rows, str) else f"select n, n * 2 as y, n % 7 as x from range({rows}) as t(n)"
     text = f"create model m options ({', '.join(options)}) as {source}"
     warehouse = DuckDBWarehouse(threads=1)
-    read_training_rows(warehouse, read_definition(text, name="m", place="models/m.sql"))
+    context = Context(warehouse, Registry(Path("artifacts")), dt.datetime.now(dt.UTC))
+    read_training_rows(context, read_definition(text, name="m", place="models/m.sql"))
     found = warehouse.fetch(f'select n, wml_split from "{TRAINING_ROWS.name}" order by n').to_pylist()
     warehouse.close()
     return found

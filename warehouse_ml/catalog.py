@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from warehouse_ml import templates
-from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
+from warehouse_ml.dialect import calls_in
+from warehouse_ml.errors import GraphError, ProjectError, SqlError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
+from warehouse_ml.places import SourceText, trace
 from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
 from warehouse_ml.warehouses.base import wml_table
 
@@ -28,7 +30,7 @@ _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
-    "model": {"requests", "threshold", "description", "tags"},
+    "model": {"requests", "threshold", "allow", "description", "tags"},
     "rule": {"on", "model", "description", "tags"},
     "test": {"description", "tags"},
 }
@@ -70,6 +72,8 @@ class Node:
         Of the rendered text and the config.
     uses_clock : bool
         Whether its own text depends on ``as_of`` or ``window``.
+    models : frozenset of (str, str or None)
+        The models that its own ``ml.*`` calls name, each with its version or alias.
     """
 
     id: NodeId
@@ -79,6 +83,7 @@ class Node:
     sources: frozenset[str]
     text_hash: str
     uses_clock: bool
+    models: frozenset[tuple[str, str | None]] = frozenset()
 
     @property
     def name(self) -> str:
@@ -154,6 +159,32 @@ class Catalog:
         """Return a file's SQL at a clock."""
         return self._render(node.file, clock, _Reading())
 
+    def source_text(self, node: Node, clock: Clock) -> SourceText:
+        """Return a file's SQL at a clock, with its places in the file."""
+        text = self.render(node, clock)
+        source, engine = node.file.source, self.target.engine
+
+        def render(marked: str) -> str:
+            return self._render(replace(node.file, source=marked), clock, _Reading())
+
+        return SourceText(text, node.place, lambda: trace(source, text, templates.user_environment(engine), render))
+
+    def place(self, node: Node, clock: Clock, error: SqlError, position: int | None = None) -> SqlError:
+        """Return an error of the warehouse at its line and column of the node's file.
+
+        Parameters
+        ----------
+        node : Node
+        clock : Clock
+            What the file was rendered at.
+        error : SqlError
+        position : int, optional
+            The offset in the rendered text that is at fault. By default it is looked up in the statement that was
+            sent, which holds the rendered text as it is.
+        """
+        text = self.source_text(node, clock)
+        return text.placed(error, text.position_of(error) if position is None else position)
+
     def definition_hash(self, node: Node) -> str:
         """Return a hash of what the node and everything above it say; no clock and no data in it."""
         if node.id not in self._definition_hashes:
@@ -189,7 +220,11 @@ class Catalog:
         _check_config(kind, file, reading.config)
         if kind == "model":
             reading.needs.add(self._relation_id(str(reading.config.get("requests", f"{file.name}_requests")), file))
-        text_hash = _hash([still, json.dumps(reading.config, sort_keys=True, default=str)])
+        models = frozenset(self._models_called(still, file))
+        reading.needs.update(NodeId("model", name) for name, _ in models)
+        # What is only said about a model makes no other model of it.
+        told = {key: value for key, value in reading.config.items() if key != "allow"}
+        text_hash = _hash([still, json.dumps(told, sort_keys=True, default=str)])
         return Node(
             id=NodeId(kind, file.name),
             file=file,
@@ -198,7 +233,22 @@ class Catalog:
             sources=frozenset(reading.sources),
             text_hash=text_hash,
             uses_clock=still != other,
+            models=models,
         )
+
+    def _models_called(self, sql: str, file: SqlFile) -> Iterator[tuple[str, str | None]]:
+        for call in calls_in(sql, place=file.place):
+            for model in call.args["models"]:
+                found = self._models.get(model.name.lower())
+                if found is None:
+                    known = sorted(self._models.values())
+                    raise GraphError(
+                        f"ml.{call.this}(model {model.name}): no such model in models/",
+                        place=file.place,
+                        has=known,
+                        hint=did_you_mean(model.name, known),
+                    )
+                yield found, model.version
 
     def _relation_id(self, name: str, file: SqlFile) -> NodeId:
         found = self._relations.get(name.lower())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
-from warehouse_ml.dialect import WmlDuckDB, parse
-from warehouse_ml.errors import DefinitionError
-from warehouse_ml.options import resolve_options
+from warehouse_ml.constants import NotConstantError, constant
+from warehouse_ml.dialect import WmlDuckDB, parse, start_of
+from warehouse_ml.errors import DefinitionError, Place
+from warehouse_ml.hparams import HPARAM_FUNCTIONS, Tuning, read_hparam, resolve_tuned
+from warehouse_ml.options import MODEL_TYPES, UNLABELLED
+from warehouse_ml.places import SourceText
+from warehouse_ml.transform_clause import TransformItem, read_transform
 
 __all__ = ["ModelDefinition", "Split", "read_definition"]
 
@@ -47,7 +52,7 @@ class ModelDefinition:
     model_type : str
         Upper case, as BigQuery ML writes it.
     label : str
-        The one column of INPUT_LABEL_COLS.
+        The one column of INPUT_LABEL_COLS; empty for a model type without a label (KMEANS, PCA).
     weight_column : str or None
         INSTANCE_WEIGHT_COL; not a feature.
     split : Split
@@ -55,12 +60,18 @@ class ModelDefinition:
         Every option of the model type with its value, defaults filled in; keys in upper case.
     query : str
         The SELECT after AS, as written.
-    query_line : int
-        The file's line on which the query starts.
+    query_start : int
+        Where in the rendered file the query starts.
     text : str
         The whole statement, rendered.
     place : str
         The file.
+    source : SourceText
+        The rendered file, which knows its places in the file.
+    transform : tuple of TransformItem
+        The items of TRANSFORM; empty without one.
+    tuning : Tuning or None
+        What is tuned, and how; an option that is tuned has its default above.
     """
 
     name: str
@@ -70,12 +81,24 @@ class ModelDefinition:
     split: Split
     options: Mapping[str, Any]
     query: str
-    query_line: int
+    query_start: int
     text: str
     place: str
+    source: SourceText = field(repr=False, compare=False)
+    transform: tuple[TransformItem, ...] = ()
+    tuning: Tuning | None = None
+
+    def query_at(self, position: int | None) -> str:
+        """Return file, line and column of an offset of the query."""
+        return self.source.at(None if position is None else self.query_start + position)
+
+    @property
+    def query_place(self) -> str:
+        """File, line and column of the query's start; found when it is asked for."""
+        return self.source.at(self.query_start)
 
 
-def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
+def read_definition(text: str, *, name: str, place: str, source: SourceText | None = None) -> ModelDefinition:
     """Read a rendered model file.
 
     Parameters
@@ -86,15 +109,18 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
         The file's stem, which the model's name must be.
     place : str
         The file, for errors.
+    source : SourceText, optional
+        The same text with its places in the template; by default the text is taken for the file's own.
 
     Raises
     ------
     TemplateError
         If the SQL cannot be parsed.
     DefinitionError
-        If it is not CREATE MODEL, or its options are wrong; with file and line.
+        If it is not CREATE MODEL, or its options are wrong; with file, line and column.
     """
-    tree = parse(text, place=place)
+    source = source or SourceText(text, place)
+    tree = parse(text, place=place, at=source.at)
     if not isinstance(tree, exp.Create) or tree.kind != "MODEL":
         raise DefinitionError(
             "a file in models/ holds one CREATE MODEL statement",
@@ -105,75 +131,91 @@ def read_definition(text: str, *, name: str, place: str) -> ModelDefinition:
     found = tree.this.name
     if found.lower() != name.lower():
         raise DefinitionError(
-            f'the model is called "{found}", the file "{name}"', place=place, hint="give both the same name"
+            f'the model is called "{found}", the file "{name}"',
+            place=source.at(start_of(tree.this)),
+            hint="give both the same name",
         )
-    written, transform = _properties(tree, tokens, place)
-    if transform:
-        raise DefinitionError(
-            "TRANSFORM is not read by this release",
-            place=f"{place}:{_line_of(tokens, 'TRANSFORM')}",
-            hint="numbers are imputed and scaled, text is encoded without it; write other expressions in the SELECT",
-        )
+
+    def at(word: str) -> Place:
+        return partial(source.at, _start_of(tokens, word))
+
+    written, clause = _properties(tree, at)
+    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source)
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
-    model_type = str(written.get("MODEL_TYPE", "")).upper()
-    options = resolve_options(model_type, written, place, lines={key: _line_of(tokens, key) for key in written})
-    start = _query_start(tokens)
-    _check_projections(tree.expression, place, options)
+    model_type = written.get("MODEL_TYPE", "")
+    if not isinstance(model_type, str):
+        raise DefinitionError(
+            f"model_type = {'null' if model_type is None else model_type} is not a string",
+            place=at("MODEL_TYPE"),
+            has=[name.lower() for name in MODEL_TYPES],
+        )
+    model_type = model_type.upper()
+    options, tuning = resolve_tuned(model_type, written, place, places={key: at(key) for key in written})
+    start = _query_start(tokens, source)
+    start += len(text[start:]) - len(text[start:].lstrip())
+    _check_projections(tree.expression, source, options)
     return ModelDefinition(
         name=name,
         model_type=model_type,
-        label=_label(options, place),
+        label=_label(options, at("INPUT_LABEL_COLS")),
         weight_column=_optional_name(options.get("INSTANCE_WEIGHT_COL")),
-        split=_split(options, written, f"{place}:{_line_of(tokens, 'OPTIONS')}"),
+        split=_split(options, written, at("OPTIONS")),
         options=MappingProxyType(options),
         query=text[start:].strip().rstrip(";").rstrip(),
-        query_line=text[:start].count("\n") + 1 + _leading_newlines(text[start:]),
+        query_start=start,
         text=text.strip(),
         place=place,
+        source=source,
+        transform=transform,
+        tuning=tuning,
     )
 
 
-def _properties(tree: exp.Create, tokens: list[Token], place: str) -> tuple[dict[str, Any], bool]:
+def _properties(
+    tree: exp.Create, at: Callable[[str], Place]
+) -> tuple[dict[str, Any], exp.TransformModelProperty | None]:
     written: dict[str, Any] = {}
-    transform = False
+    transform = None
     properties = tree.args.get("properties")
     for node in properties.expressions if properties else []:
         if isinstance(node, exp.TransformModelProperty):
-            transform = True
+            transform = node
             continue
         key = node.name.upper()
         if key in written:
-            raise DefinitionError(f"the option {key.lower()} is given twice", place=f"{place}:{_line_of(tokens, key)}")
-        written[key] = _value(node.args["value"], key, f"{place}:{_line_of(tokens, key)}")
+            raise DefinitionError(f"the option {key.lower()} is given twice", place=at(key))
+        value = node.args["value"]
+        is_named = key == "PARAMS" and isinstance(value, exp.Struct)
+        written[key] = _named_values(value, key, at(key)) if is_named else _value(value, key, at(key))
     return written, transform
 
 
-def _value(node: exp.Expr, key: str, place: str) -> Any:
-    if isinstance(node, exp.Literal):
-        if node.is_string:
-            return node.this
-        return float(node.this) if any(sign in node.this for sign in ".eE") else int(node.this)
-    if isinstance(node, exp.Boolean):
-        return bool(node.this)
-    if isinstance(node, exp.Null):
-        return None
-    if isinstance(node, exp.Neg):
-        return -_value(node.this, key, place)
-    if isinstance(node, exp.Array):
-        return [_value(item, key, place) for item in node.expressions]
-    if isinstance(node, (exp.Struct, exp.Tuple)):
-        return tuple(_value(getattr(item, "expression", None) or item, key, place) for item in node.expressions)
-    if isinstance(node, exp.PropertyEQ):
-        return _value(node.expression, key, place)
-    if isinstance(node, exp.Anonymous) and node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
+def _value(node: exp.Expr, key: str, place: Place) -> Any:
+    if isinstance(node, exp.Anonymous) and node.name.upper() in HPARAM_FUNCTIONS:
+        return read_hparam(node.name, [_value(item, key, place) for item in node.expressions], key, place)
+    try:
+        return constant(node)
+    except NotConstantError as error:
+        what = f"the option {key.lower()} needs a constant, not {error.written}"
+        raise DefinitionError(what, place=place, hint=error.hint) from None
+
+
+def _named_values(node: exp.Struct, key: str, place: Place) -> dict[str, Any]:
+    """Return the values of a struct by name: ``struct(1.0 as alpha)``."""
+    unnamed = [item for item in node.expressions if not isinstance(item, exp.PropertyEQ)]
+    if unnamed:
         raise DefinitionError(
-            f"{node.name.lower()} is not read by this release", place=place, hint=f"give {key.lower()} one value"
+            f"{key.lower()} has a value without a name: {unnamed[0].sql('duckdb')}",
+            place=place,
+            hint=f"{key.lower()} = struct(1.0 as alpha)",
         )
-    raise DefinitionError(f"the option {key.lower()} needs a constant, not {node.sql('duckdb')}", place=place)
+    return {item.this.name: _value(item.expression, key, place) for item in node.expressions}
 
 
-def _label(options: Mapping[str, Any], place: str) -> str:
+def _label(options: Mapping[str, Any], place: Place) -> str:
+    if options["MODEL_TYPE"] in UNLABELLED:
+        return ""
     columns = options.get("INPUT_LABEL_COLS") or ["label"]
     if len(columns) != 1:
         raise DefinitionError(
@@ -185,7 +227,9 @@ def _label(options: Mapping[str, Any], place: str) -> str:
     return str(columns[0])
 
 
-def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: str) -> Split:
+def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: Place) -> Split:
+    if options["MODEL_TYPE"] in UNLABELLED:
+        return Split("NO_SPLIT", None, 0.0, 0.0)
     method = str(options.get("DATA_SPLIT_METHOD") or "AUTO_SPLIT").upper()
     column = _optional_name(options.get("DATA_SPLIT_COL"))
     if method in ("SEQ", "CUSTOM") and column is None:
@@ -201,12 +245,13 @@ def _split(options: Mapping[str, Any], written: Mapping[str, Any], place: str) -
     return Split(method, column, evaluation, test)
 
 
-def _check_projections(query: exp.Expr, place: str, options: Mapping[str, Any]) -> None:
+def _check_projections(query: exp.Expr, source: SourceText, options: Mapping[str, Any]) -> None:
     """Refuse a column selected twice, or the label's own expression under another name."""
     if not isinstance(query, exp.Select):
         return
-    label = str((options.get("INPUT_LABEL_COLS") or ["label"])[0]).lower()
+    label = _label(options, source.place).lower()
     seen: dict[str, exp.Expr] = {}
+    starts: dict[str, int | None] = {}
     for projection in query.expressions:
         name = projection.alias_or_name.lower()
         if not name or name == "*":
@@ -214,14 +259,18 @@ def _check_projections(query: exp.Expr, place: str, options: Mapping[str, Any]) 
         if name in seen:
             what = "the label is also a feature" if name == label else "a column is selected twice"
             raise DefinitionError(
-                f'{what}: "{projection.alias_or_name}"', place=place, hint="select it once, or name the other one"
+                f'{what}: "{projection.alias_or_name}"',
+                place=source.at(start_of(projection)),
+                hint="select it once, or name the other one",
             )
-        seen[name] = projection.unalias()
+        seen[name], starts[name] = projection.unalias(), start_of(projection)
     answer = seen.get(label)
     for name, expression in seen.items():
         if name != label and answer is not None and expression == answer:
             raise DefinitionError(
-                f'the feature "{name}" is the label "{label}" under another name', place=place, hint="leave it out"
+                f'the feature "{name}" is the label "{label}" under another name',
+                place=source.at(starts[name]),
+                hint="leave it out",
             )
 
 
@@ -231,7 +280,7 @@ def _optional_name(value: object) -> str | None:
     return str(value) if value else None
 
 
-def _query_start(tokens: list[Token]) -> int:
+def _query_start(tokens: list[Token], source: SourceText) -> int:
     """Return where the text after the statement's own AS begins."""
     depth = 0
     for token in tokens:
@@ -239,14 +288,14 @@ def _query_start(tokens: list[Token]) -> int:
             depth += 1
         elif token.token_type == TokenType.R_PAREN:
             depth -= 1
-        elif token.token_type == TokenType.ALIAS and depth == 0:
+        elif depth == 0 and token.token_type == TokenType.ALIAS:
             return token.end + 1
-    raise DefinitionError("CREATE MODEL without AS")  # pragma: no cover - the parser found a query
+        elif depth == 0 and token.token_type in (TokenType.SELECT, TokenType.WITH, TokenType.FROM):
+            break
+    raise DefinitionError(
+        "AS is missing before the query", place=source.at(token.start), hint="create model ... options (...) as select"
+    )
 
 
-def _line_of(tokens: list[Token], word: str) -> int:
-    return next((token.line for token in tokens if token.text.upper() == word.upper()), 1)
-
-
-def _leading_newlines(text: str) -> int:
-    return text[: len(text) - len(text.lstrip())].count("\n")
+def _start_of(tokens: list[Token], word: str) -> int | None:
+    return next((token.start for token in tokens if token.text.upper() == word.upper()), None)

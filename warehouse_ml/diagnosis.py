@@ -5,7 +5,9 @@ The warehouse says where a statement went wrong; which columns the relation at t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlglot
 from sqlglot import exp
@@ -13,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
+from warehouse_ml.dialect import MlCall, WmlDuckDB
 from warehouse_ml.errors import SqlError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -34,7 +37,8 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
         return error
     try:
         path = _name_at(error.sql, error.position, warehouse.engine)
-        tree = sqlglot.parse_one(error.sql, read=warehouse.engine)
+        with _quiet():
+            tree = sqlglot.parse_one(error.sql, read=WmlDuckDB)
         found = _columns_around(tree, path, warehouse)
     except (SqlglotError, WmlError):
         return error
@@ -52,6 +56,18 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
         has=columns,
         hint=did_you_mean(path[-1], columns),
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the parser from telling the user which statements it passes on as they are."""
+    logger = logging.getLogger("sqlglot")
+    was = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = was
 
 
 def _name_at(sql: str, position: int, engine: str) -> list[str]:
@@ -92,6 +108,9 @@ def _columns_of(source: exp.Expr | Scope, warehouse: Warehouse) -> Iterator[str]
     if isinstance(source, Scope):
         query = source.expression
         yield from (name for name in query.named_selects if name != "*") if isinstance(query, exp.Query) else ()
+        return
+    if source.find(MlCall):
+        # What a function yields is known to the warehouse, which has named what is near.
         return
     bare = source.copy()
     bare.set("alias", None)

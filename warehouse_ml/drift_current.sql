@@ -3,9 +3,9 @@
 -- null:  the inputs' own
 select
     requested_at
-{% for column in columns %}
+{% for column, value in columns.items() %}
     ,
-    {{ column | ident }}
+    {% if value %}{{ value }} as {% endif %}{{ column | ident }}
 {% endfor %}
 from {{ log | ident }}
 where version = {{ version | literal }}

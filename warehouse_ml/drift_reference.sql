@@ -2,8 +2,8 @@
 -- unit:  the inputs' own
 -- null:  the inputs' own
 select
-{% for column in columns %}
-    {{ column | ident }}{% if not loop.last %},{% endif %}
+{% for column, value in columns.items() %}
+    {% if value %}{{ value }} as {% endif %}{{ column | ident }}{% if not loop.last %},{% endif %}
 
 {% endfor %}
 from {{ read_parquet(path) }}

@@ -21,13 +21,14 @@ exists instead, and how to mend it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
     "ArtifactError",
     "DataError",
     "DefinitionError",
     "GraphError",
+    "Place",
     "ProjectError",
     "SqlError",
     "StorageError",
@@ -40,6 +41,9 @@ __all__ = [
 
 _SHOWN_NAMES = 20
 
+Place = str | Callable[[], str] | None
+"""A place, or what finds it when there is an error to be shown."""
+
 
 class WmlError(Exception):
     """Base of all errors raised on purpose.
@@ -48,8 +52,8 @@ class WmlError(Exception):
     ----------
     what : str
         What is wrong, in one sentence, with the offending name or value.
-    place : str, optional
-        Where: ``file:line``, a relation, or a version.
+    place : str or callable, optional
+        Where: ``file:line:column``, a relation, or a version; a callable is asked once, now.
     has : iterable of str, optional
         What exists instead; sorted as given, shown up to twenty names.
     hint : str, optional
@@ -62,12 +66,12 @@ class WmlError(Exception):
         self,
         what: str,
         *,
-        place: str | None = None,
+        place: Place = None,
         has: Iterable[str] | None = None,
         hint: str | None = None,
     ) -> None:
         self.what = what
-        self.place = place
+        self.place: str | None = place() if callable(place) else place
         self.has = list(has) if has is not None else None
         self.hint = hint
         super().__init__(what)
@@ -134,18 +138,8 @@ class SqlError(WmlError):
         self.line = line
         self.position = position
 
-    def placed(self, file: str, first_line: int = 1) -> SqlError:
-        """Return the same error at a place in the user's own file.
-
-        Parameters
-        ----------
-        file : str
-            The file the statement came from.
-        first_line : int
-            The line of that file which is line 1 of the statement; may be 0 or less when the statement has
-            lines of ours before the file's.
-        """
-        place = file if self.line is None else f"{file}:{max(1, first_line + self.line - 1)}"
+    def placed(self, place: str) -> SqlError:
+        """Return the same error at a place in the user's own file."""
         return SqlError(
             self.what,
             sql=self.sql,

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 
 from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
-from warehouse_ml.diagnosis import diagnosed
-from warehouse_ml.errors import SqlError, VersionNotFoundError
+from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
+from warehouse_ml.functions import install_predictions, placing
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
-from warehouse_ml.requests.predict import ensure_log, log_of
+from warehouse_ml.requests.predict import REQUEST_COLUMNS, ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
+from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
-from warehouse_ml.training import Trained, train
+from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = [
     "TestResult",
@@ -98,15 +99,16 @@ def train_step(
     _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
     trained = train(
         session.warehouse,
-        session.catalog,
         session.registry,
-        node,
+        node.name,
+        lambda: subject_of(session.catalog, node, as_of),
         as_of,
         force=force,
         promote=promote,
         on_step=on_step,
     )
     session.registry.show_in(session.warehouse)
+    install_predictions(session.warehouse, session.registry)
     return trained
 
 
@@ -159,13 +161,14 @@ def run_job(
     """
     catalog = session.catalog
     result = WeeklyRun(as_of)
-    result.built.extend(build_step(session, as_of, on_step=on_step))
+    # First, because a relation may read what a model predicts.
     for node in catalog.of_kind("model"):
         if session.registry.holder(node.name, CHAMPION, as_of) is None:
             result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    result.built.extend(build_step(session, as_of, on_step=on_step))
     result.predicted.extend(_predict(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(_evaluate(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
-    result.firings.extend(fire(session.warehouse, catalog, as_of))
+    result.firings.extend(fire(session.warehouse, catalog, session.reader, as_of))
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
     for node in catalog.of_kind("model"):
         if node.name in due:
@@ -180,10 +183,7 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
     _build(session, as_of, catalog.graph.above([node.id for node in nodes]))
     results = []
     for node in nodes:
-        try:
-            rows = session.warehouse.fetch(_query(session, node, as_of))
-        except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
+        rows = session.reader.fetch(node, Clock(as_of))
         results.append(TestResult(node.name, node.place, rows.num_rows))
     return results
 
@@ -224,18 +224,17 @@ def _evaluate(
             node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
         since = _open_since(session, spec) if spec.model and not restate else None
-        try:
+        query = session.reader.query(node, Clock(as_of))
+        with placing(query, session.warehouse):
             done += evaluate(
                 session.warehouse,
                 spec,
-                _query(session, node, as_of),
+                query.sql,
                 as_of=as_of,
                 restate=restate,
                 since=since,
                 drift=_drift_inputs(session, spec.model, since) if spec.model else [],
             )
-        except SqlError as error:
-            raise diagnosed(error, session.warehouse).placed(node.place) from None
     return done
 
 
@@ -261,18 +260,25 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             continue
         parameters = session.registry.load(version).parameters
         columns = {
-            feature.name: "categorical" if feature.kind == "category" else "numeric" for feature in parameters.features
+            column.name: "categorical" if column.kind == "category" else "numeric"
+            for column in parameters.inputs
+            if column.kind in KINDS and column.name.lower() not in REQUEST_COLUMNS
+        }
+        if not columns:
+            continue
+        values = {
+            column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
         path = session.registry.snapshot_path(version).as_posix()
         inputs.append(
             DriftInput(
                 version=version.version,
-                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=list(columns), path=path),
+                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=values, path=path),
                 current_sql=statement(
                     __package__,
                     "drift_current.sql",
                     engine,
-                    columns=list(columns),
+                    columns=values,
                     log=log_of(model),
                     version=version.version,
                 ),
@@ -281,6 +287,13 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             )
         )
     return inputs
+
+
+def _days_or_seconds(column: InputColumn, engine: str) -> str | None:
+    """Return a date as days and an instant as seconds, which can be cut into buckets; None for any other column."""
+    kinds: dict[str, Kind] = {"date": "date", "timestamp": "timestamp"}
+    kind = kinds.get(column.kind)
+    return None if kind is None else cleaned(FittedFeature(column.name, kind, "double"), None).sql(dialect=engine)
 
 
 def _build(
@@ -297,14 +310,10 @@ def _build(
             ensure_log(session.warehouse, catalog, node.name)
             session.logs.add(node.name)
     ordered = [catalog.nodes[node] for node in catalog.graph.order if node in nodes and node.kind == "relation"]
-    return build(session.warehouse, catalog, as_of, ordered, fresh=fresh, on_step=on_step)
+    return build(session.warehouse, catalog, session.reader, as_of, ordered, fresh=fresh, on_step=on_step)
 
 
 def _models(session: Session, names: Sequence[str]) -> list[Node]:
     if names:
         return [session.catalog.node("model", name) for name in names]
     return session.catalog.of_kind("model")
-
-
-def _query(session: Session, node: Node, as_of: dt.datetime) -> str:
-    return session.catalog.render(node, Clock(as_of)).rstrip().rstrip(";")

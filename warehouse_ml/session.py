@@ -9,6 +9,7 @@ from pathlib import Path
 
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import ProjectError, WarehouseError
+from warehouse_ml.functions import Reader, install_predictions
 from warehouse_ml.project import SETTINGS_FILE, Project, Target, load_project
 from warehouse_ml.registry import Registry
 from warehouse_ml.tables import ensure_tables
@@ -28,6 +29,8 @@ class Session:
     catalog : Catalog
         The project's files as they render on this target.
     registry : Registry
+    reader : Reader
+        The project's files as plain SQL, their ``ml.*`` calls answered.
     logs : set of str
         The models whose request log is known to be there.
     """
@@ -36,6 +39,7 @@ class Session:
     warehouse: Warehouse
     catalog: Catalog
     registry: Registry
+    reader: Reader
     logs: set[str] = field(default_factory=set)
 
 
@@ -58,7 +62,8 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
     try:
         ensure_tables(warehouse)
         registry.show_in(warehouse)
-        yield Session(project, warehouse, catalog, registry)
+        install_predictions(warehouse, registry)
+        yield Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
     finally:
         warehouse.close()
 

@@ -20,7 +20,7 @@ from sqlglot import exp
 from warehouse_ml.errors import TemplateError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import WML, Relation
 
-__all__ = ["environment", "literal", "macros", "render", "statement", "statements"]
+__all__ = ["environment", "literal", "macros", "render", "statement", "statements", "user_environment"]
 
 
 _MOST_RENDERED = 2048
@@ -52,6 +52,12 @@ def environment(engine: str) -> jinja2.Environment:
     module = env.from_string(macro_file.read_text(encoding="utf-8")).module
     env.globals.update({name: value for name, value in vars(module).items() if not name.startswith("_")})
     return env
+
+
+@lru_cache(maxsize=8)
+def user_environment(engine: str) -> jinja2.Environment:
+    """Return the environment of the user's templates, in which line ends stay where the file has them."""
+    return environment(engine).overlay(trim_blocks=False, lstrip_blocks=False)
 
 
 def statement(package: str, file: str, engine: str, **context: Any) -> str:
@@ -173,8 +179,7 @@ def _own_template(package: str, file: str, engine: str) -> jinja2.Template:
 
 @lru_cache(maxsize=1024)
 def _user_template(source: str, engine: str) -> jinja2.Template:
-    # Line ends stay where the file has them, so that a line of the rendered SQL is a line of the file.
-    return environment(engine).overlay(trim_blocks=False, lstrip_blocks=False).from_string(source)
+    return user_environment(engine).from_string(source)
 
 
 @lru_cache(maxsize=4096)

@@ -22,7 +22,13 @@ FEATURES = (
     FittedFeature("c", "category", "one_hot", categories=("O'Hare", "b"), has_null=True),
 )
 PARAMETERS = Parameters(
-    "LOGISTIC_REG", "binary", "y", "BOOLEAN", ("false", "true"), FEATURES, Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),))
+    "LOGISTIC_REG",
+    "binary",
+    "y",
+    "BOOLEAN",
+    ("false", "true"),
+    FEATURES,
+    Linear((0.5,), (((2.0,), (1.0, -1.0, 3.0)),), ((0.0, 0.5),)),
 )
 
 
@@ -82,7 +88,7 @@ def test_extreme_scores_stay_in_range(warehouse):
         "BOOLEAN",
         ("false", "true"),
         (FittedFeature("x", "number", "standard", mean=0.0, stddev=1.0),),
-        Linear((0.0,), (((1.0,),),)),
+        Linear((0.0,), (((1.0,),),), ((0.0,),)),
     )
     source = sqlglot.parse_one("select unnest([-1e300, -800.0, 800.0, 1e300]) as x", read="duckdb")
     scores = warehouse.fetch(compile_scoring(steep, source).sql(dialect="duckdb"))["score"].to_pylist()
@@ -165,3 +171,20 @@ def test_instants_are_exact_to_the_microsecond(warehouse):
     rows = warehouse.fetch(encode_select(features, source).sql(dialect="duckdb")).to_pylist()
     assert rows[0] == {"wml_x0": 1356998400.000001, "wml_x1": -1.0}
     assert rows[1] == {"wml_x0": None, "wml_x1": None}
+
+
+def test_a_linear_model_of_many_features_is_added_in_layers(warehouse):
+    n = 60
+    features = tuple(FittedFeature(f"f{i}", "number", "standard", mean=0.0, stddev=1.0) for i in range(n))
+    weights = tuple((1.0 / (i + 1),) for i in range(n))
+    linear = Linear((0.1,), (weights,), ((0.0,) * n,))
+    wide = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), features, linear)
+    warehouse.load(Relation("wide"), pa.table({f"f{i}": [float(i), 1 / (i + 1)] for i in range(n)}))
+    query = compile_scoring(wide, exp.to_table("wide")).sql(dialect="duckdb")
+    expected = []
+    for row in (float, lambda i: 1 / (i + 1)):
+        total = 0.1
+        for i in range(n):
+            total += 1.0 / (i + 1) * row(i)
+        expected.append(total)
+    assert warehouse.fetch(query)["score"].to_pylist() == expected

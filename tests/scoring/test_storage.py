@@ -20,7 +20,7 @@ LINEAR = Parameters(
     "BOOLEAN",
     ("false", "true"),
     FEATURES,
-    Linear((0.1,), (((1 / 3,), (0.0, 2.0, 3.0)),)),
+    Linear((0.1,), (((1 / 3,), (0.0, 2.0, 3.0)),), ((0.25, 1.5),)),
 )
 
 
@@ -43,6 +43,8 @@ def one_tree():
             right=np.array([2, -1, -1], np.int32),
             value=np.array([[0.0], [-1.0], [1.0]]),
             output=np.zeros(1, np.int32),
+            cover=np.array([10.0, 4.0, 6.0]),
+            gain=np.array([2.5, 0.0, 0.0]),
         ),
     )
 
@@ -56,12 +58,24 @@ def changed(tables, name, column, values):
 def test_a_linear_model_comes_back():
     again = Parameters.from_tables(LINEAR.to_tables())
     assert again == LINEAR
-    assert list(LINEAR.to_tables()) == ["model", "features", "categories", "coefficients"]
+    assert list(LINEAR.to_tables()) == ["model", "features", "categories", "coefficients", "expected"]
 
 
 def test_trees_come_back():
     again = Parameters.from_tables(one_tree().to_tables())
-    for name in ("tree", "node", "feature", "threshold", "is_missing_left", "left", "right", "value", "output"):
+    for name in (
+        "tree",
+        "node",
+        "feature",
+        "threshold",
+        "is_missing_left",
+        "left",
+        "right",
+        "value",
+        "output",
+        "cover",
+        "gain",
+    ):
         before, after = getattr(one_tree().trees, name), getattr(again.trees, name)
         assert before.dtype == after.dtype
         np.testing.assert_array_equal(before, after)
@@ -75,13 +89,15 @@ def test_trees_come_back():
         "left": None,
         "right": None,
         "values": [-1.0],
+        "cover": 4.0,
+        "gain": None,
     }
 
 
 @pytest.mark.parametrize(
     ("table", "column", "values", "message"),
     [
-        ("model", "format_version", [2], "has the format 2, this release reads 1"),
+        ("model", "format_version", [1], "has the format 1, this release reads 2"),
         ("model", "model_type", ["ORACLE"], 'names an unknown model type "ORACLE"'),
         ("model", "task", ["binary?"], 'names an unknown task "binary[?]"'),
         ("model", "classes", [["true"]], "has 1 classes for a binary task"),
@@ -96,6 +112,8 @@ def test_trees_come_back():
         ("categories", "code", [1, 3], "is out of order"),
         ("coefficients", "slot", [0, 0, 1, 1, 2], "does not have one weight for each output, feature and slot"),
         ("coefficients", "weight", [float("inf"), 0, 0, 0, 0], "has a weight that is not finite"),
+        ("expected", "feature", [1, 0], "is out of order"),
+        ("expected", "expected", [float("nan"), 0], "has a number that is not finite"),
     ],
 )
 def test_a_changed_linear_model_is_refused(table, column, values, message):
@@ -115,6 +133,9 @@ def test_a_changed_linear_model_is_refused(table, column, values, message):
         ("nodes", "left", [2, None, None], "has a node without exactly one parent"),
         ("nodes", "threshold", [float("inf"), None, None], "has a number that is not finite"),
         ("nodes", "values", [None, [1.0], [1.0, 2.0]], "has leaves of different lengths"),
+        ("nodes", "cover", [10.0, 0.0, 10.0], "has a cover that is not above 0"),
+        ("nodes", "cover", [10.0, None, 10.0], "has a cover that is not above 0"),
+        ("nodes", "gain", [float("inf"), None, None], "has a cover that is not above 0, or a gain that is not finite"),
         ("trees", "output", [1], "adds to an unknown output"),
         ("trees", "tree", [1], "is out of order"),
         ("outputs", "output", [1], "is out of order"),
@@ -148,4 +169,11 @@ def test_a_model_without_its_part_cannot_be_compiled():
     broken = Parameters("LINEAR_REG", "regression", "y", "DOUBLE", (), FEATURES)
     with pytest.raises(ArtifactError, match="the parameters of a linear_reg have no coefficients"):
         compile_scoring(broken, exp.to_table("t"))
-    assert storage.FORMAT_VERSION == 1
+    assert storage.FORMAT_VERSION == 2
+
+
+def test_a_newer_format_asks_for_a_newer_release():
+    tables = changed(LINEAR.to_tables(), "model", "format_version", [storage.FORMAT_VERSION + 1])
+    with pytest.raises(ArtifactError, match="newer than this release reads") as caught:
+        Parameters.from_tables(tables)
+    assert caught.value.hint == "upgrade: pip install --upgrade warehouse-ml"

@@ -8,12 +8,15 @@ import sys
 import pytest
 
 from warehouse_ml.errors import DefinitionError
-from warehouse_ml.options import CLASSIFIERS, MODEL_TYPES, OPTIONS, resolve_options
+from warehouse_ml.options import CLASSIFIERS, MODEL_TYPES, OPTIONS, UNLABELLED, resolve_options
+
+# What a statement of the model type cannot leave out.
+NEEDED = {"PCA": {"NUM_PRINCIPAL_COMPONENTS": 2}, "SKLEARN": {"ESTIMATOR": "sklearn.linear_model.Ridge"}}
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_every_default_may_be_written(model_type):
-    defaults = resolve_options(model_type, {})
+    defaults = resolve_options(model_type, NEEDED.get(model_type, {}))
     assert set(defaults) == set(OPTIONS[model_type])
     assert defaults["MODEL_TYPE"] == model_type
     written = {name: value for name, value in defaults.items() if value is not None and name != "MODEL_TYPE"}
@@ -35,6 +38,52 @@ def test_the_documented_defaults():
         0.8,
     ]
     assert CLASSIFIERS == ("LOGISTIC_REG", "BOOSTED_TREE_CLASSIFIER", "RANDOM_FOREST_CLASSIFIER")
+
+
+def test_the_documented_defaults_of_models_without_a_label():
+    kmeans = resolve_options("KMEANS", {})
+    names = ("NUM_CLUSTERS", "KMEANS_INIT_METHOD", "DISTANCE_TYPE", "STANDARDIZE_FEATURES", "MAX_ITERATIONS")
+    assert [kmeans[name] for name in names] == [None, "RANDOM", "EUCLIDEAN", True, 20]
+    assert (kmeans["EARLY_STOP"], kmeans["MIN_REL_PROGRESS"], kmeans["WARM_START"]) == (True, 0.01, False)
+    pca = resolve_options("PCA", {"NUM_PRINCIPAL_COMPONENTS": 2})
+    assert (pca["SCALE_FEATURES"], pca["PCA_SOLVER"]) == (True, "AUTO")
+    assert UNLABELLED == ("KMEANS", "PCA")
+    assert resolve_options("KMEANS", {"KMEANS_INIT_METHOD": "kmeans++"})["KMEANS_INIT_METHOD"] == "KMEANS++"
+
+
+# The options of Google's pages of each statement; INSTANCE_WEIGHT_COL of a linear model is ours.
+SPLIT = "DATA_SPLIT_METHOD DATA_SPLIT_EVAL_FRACTION DATA_SPLIT_TEST_FRACTION DATA_SPLIT_COL"
+VERTEX = "MODEL_REGISTRY VERTEX_AI_MODEL_ID VERTEX_AI_MODEL_VERSION_ALIASES KMS_KEY_NAME"
+TUNING = "NUM_TRIALS MAX_PARALLEL_TRIALS HPARAM_TUNING_ALGORITHM HPARAM_TUNING_OBJECTIVES"
+LABELLED = f"MODEL_TYPE INPUT_LABEL_COLS ENABLE_GLOBAL_EXPLAIN INSTANCE_WEIGHT_COL {SPLIT} {VERTEX} {TUNING}"
+STOPS = "MAX_ITERATIONS EARLY_STOP MIN_REL_PROGRESS"
+GLM = (
+    f"{LABELLED} {STOPS} OPTIMIZE_STRATEGY L1_REG L2_REG LEARN_RATE_STRATEGY LEARN_RATE LS_INIT_LEARN_RATE "
+    "WARM_START CALCULATE_P_VALUES FIT_INTERCEPT CATEGORY_ENCODING_METHOD"
+)
+TREES = (
+    f"{LABELLED} APPROX_GLOBAL_FEATURE_CONTRIB CATEGORY_ENCODING_METHOD NUM_PARALLEL_TREE TREE_METHOD MAX_TREE_DEPTH "
+    "MIN_TREE_CHILD_WEIGHT COLSAMPLE_BYTREE COLSAMPLE_BYLEVEL COLSAMPLE_BYNODE MIN_SPLIT_LOSS SUBSAMPLE L1_REG L2_REG "
+    "EARLY_STOP MIN_REL_PROGRESS XGBOOST_VERSION"
+)
+BOOSTED = f"{TREES} MAX_ITERATIONS LEARN_RATE BOOSTER_TYPE DART_NORMALIZE_TYPE DROPOUT"
+CLASSES = "AUTO_CLASS_WEIGHTS CLASS_WEIGHTS"
+DOCUMENTED = {
+    "LINEAR_REG": GLM,
+    "LOGISTIC_REG": f"{GLM} {CLASSES}",
+    "BOOSTED_TREE_REGRESSOR": BOOSTED,
+    "BOOSTED_TREE_CLASSIFIER": f"{BOOSTED} {CLASSES}",
+    "RANDOM_FOREST_REGRESSOR": TREES,
+    "RANDOM_FOREST_CLASSIFIER": f"{TREES} {CLASSES}",
+    "KMEANS": "MODEL_TYPE NUM_CLUSTERS KMEANS_INIT_METHOD KMEANS_INIT_COL DISTANCE_TYPE STANDARDIZE_FEATURES "
+    f"WARM_START {STOPS} {VERTEX} {TUNING}",
+    "PCA": f"MODEL_TYPE NUM_PRINCIPAL_COMPONENTS PCA_EXPLAINED_VARIANCE_RATIO SCALE_FEATURES PCA_SOLVER {VERTEX}",
+}
+
+
+@pytest.mark.parametrize("model_type", DOCUMENTED)
+def test_every_documented_option_is_known(model_type):
+    assert set(OPTIONS[model_type]) == set(DOCUMENTED[model_type].split())
 
 
 def test_values_are_put_into_one_form():
@@ -83,9 +132,10 @@ def test_values_are_put_into_one_form():
         ("LINEAR_REG", {"DATA_SPLIT_METHOD": "RANDUM"}, "data_split_method = 'RANDUM' is not known.*\"random\""),
         ("LINEAR_REG", {"WARM_START": True}, "warm_start = true cannot be honoured: training always.*leave warm_start"),
         ("LINEAR_REG", {"LEARN_RATE": 0.1}, "learn_rate = 0.1 cannot be honoured: there is no gradient descent"),
-        ("LINEAR_REG", {"NUM_TRIALS": 10}, "num_trials = 10 cannot be honoured"),
+        ("LINEAR_REG", {"NUM_TRIALS": 101}, "num_trials = 101 is out of range"),
         ("LINEAR_REG", {"OPTIMIZE_STRATEGY": "normal_equation", "L1_REG": 1.0}, "cannot be combined with l1_reg"),
         ("BOOSTED_TREE_REGRESSOR", {"BOOSTER_TYPE": "dart"}, "booster_type = 'dart' cannot be honoured"),
+        ("BOOSTED_TREE_REGRESSOR", {"DROPOUT": 0.1}, "dropout = 0.1 cannot be honoured: it belongs to booster_type"),
         ("BOOSTED_TREE_REGRESSOR", {"SUBSAMPLE": 0.5}, "subsample = 0.5 cannot be honoured.*has:  1.0"),
         ("BOOSTED_TREE_REGRESSOR", {"LEARN_RATE": 3}, "learn_rate = 3 is out of range.*between 1e-06 and 1"),
         ("RANDOM_FOREST_REGRESSOR", {"NUM_PARALLEL_TREE": 1}, "num_parallel_tree = 1 is out of range"),
@@ -103,9 +153,9 @@ def test_what_is_refused(model_type, written, message):
         resolve_options(model_type, written)
 
 
-def test_the_line_of_the_option_is_named():
-    with pytest.raises(DefinitionError, match=r"models/late.sql:7: l2_reg = -1 is out of range"):
-        resolve_options("LINEAR_REG", {"L2_REG": -1}, "models/late.sql", lines={"L2_REG": 7})
+def test_the_place_of_the_option_is_named():
+    with pytest.raises(DefinitionError, match=r"models/late.sql:7:5: l2_reg = -1 is out of range"):
+        resolve_options("LINEAR_REG", {"L2_REG": -1}, "models/late.sql", places={"L2_REG": "models/late.sql:7:5"})
 
 
 def test_options_are_read_without_scikit_learn():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from warehouse_ml.building.checks import check_overlap, check_requests, check_window
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
@@ -17,7 +18,7 @@ from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "Query", "Reader", "build"]
 
 _FRESH = Relation("_wml_fresh_rows")
 
@@ -45,9 +46,31 @@ class Built:
     seconds: float
 
 
+class Query(Protocol):
+    """A file's query in plain SQL."""
+
+    @property
+    def sql(self) -> str:
+        """The query."""
+
+    def placed(self, error: SqlError) -> SqlError:
+        """Return an error about the query at its place in the file."""
+
+
+class Reader(Protocol):
+    """What turns a file into a query."""
+
+    def query(self, node: Node, clock: Clock, *, is_view: bool = False) -> Query:
+        """Return a file's query at a clock."""
+
+    def versions(self, node: Node, as_of: dt.datetime) -> list[str]:
+        """Return the hashes of the versions of models that the rows depend on."""
+
+
 def build(
     warehouse: Warehouse,
     catalog: Catalog,
+    reader: Reader,
     as_of: dt.datetime,
     nodes: Iterable[Node],
     *,
@@ -63,6 +86,7 @@ def build(
     ----------
     warehouse : Warehouse
     catalog : Catalog
+    reader : Reader
     as_of : datetime
         The clock.
     nodes : iterable of Node
@@ -102,7 +126,7 @@ def build(
                     on_step(node.name)
                 kind = kinds.get(node.name.lower())
                 known = None if fresh or kind is None else last.get(node.name)
-                results.append(_build_one(warehouse, catalog, as_of, node, kind, known, records))
+                results.append(_build_one(warehouse, catalog, reader, as_of, node, kind, known, records))
             if is_known:
                 _record(warehouse, records)
     except SqlError as error:
@@ -117,6 +141,7 @@ def build(
 def _build_one(
     warehouse: Warehouse,
     catalog: Catalog,
+    reader: Reader,
     as_of: dt.datetime,
     node: Node,
     kind: str | None,
@@ -128,7 +153,7 @@ def _build_one(
     materialized = str(node.config.get("materialized", "view"))
     state = {
         "materialized": materialized,
-        "definition_hash": catalog.definition_hash(node),
+        "definition_hash": _hash_of(catalog, reader, node, as_of),
         "inputs_hash": catalog.inputs_hash(node),
     }
     if last and _is_up_to_date(catalog, node, last, state, as_of):
@@ -136,9 +161,9 @@ def _build_one(
     start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
     with warehouse.transaction():
         if start is not None:
-            _extend(warehouse, catalog, node, Clock(as_of, start))
+            _extend(warehouse, reader, node, Clock(as_of, start))
         else:
-            _create(warehouse, catalog, node, Clock(as_of), kind)
+            _create(warehouse, reader, node, Clock(as_of), kind)
         if node.file.kind == "request" and start is None:
             check_requests(warehouse, relation, node.place)
         n_rows = None if materialized == "view" else _count(warehouse, relation)
@@ -184,19 +209,26 @@ def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.
     return stopped_at if stopped_at < as_of else None
 
 
-def _create(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock, kind: str | None) -> None:
+def _hash_of(catalog: Catalog, reader: Reader, node: Node, as_of: dt.datetime) -> str:
+    """Return a hash of what the node and all above it say, and of the models that answer in it."""
+    definition_hash = catalog.definition_hash(node)
+    versions = reader.versions(node, as_of)
+    return hashlib.sha256(" ".join([definition_hash, *versions]).encode()).hexdigest() if versions else definition_hash
+
+
+def _create(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str | None) -> None:
     relation = Relation(node.name)
     wanted = "view" if node.config.get("materialized", "view") == "view" else "table"
     if kind is not None and kind != wanted:
         warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind=kind, relation=relation))
-    _run_query(warehouse, catalog, node, clock, wanted, relation)
+    _run_query(warehouse, reader, node, clock, wanted, relation)
     if node.config.get("materialized") == "incremental":
         check_window(warehouse, relation, node, clock)
 
 
-def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) -> None:
+def _extend(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock) -> None:
     relation = Relation(node.name)
-    _run_query(warehouse, catalog, node, clock, "temp table", _FRESH)
+    _run_query(warehouse, reader, node, clock, "temp table", _FRESH)
     check_window(warehouse, _FRESH, node, clock)
     if node.file.kind == "request":
         check_requests(warehouse, _FRESH, node.place)
@@ -213,14 +245,13 @@ def _extend(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock) ->
     )
 
 
-def _run_query(warehouse: Warehouse, catalog: Catalog, node: Node, clock: Clock, kind: str, relation: Relation) -> None:
-    query = catalog.render(node, clock).rstrip().rstrip(";")
-    sql = statement(__package__, "create_relation.sql", warehouse.engine, kind=kind, relation=relation, query=query)
+def _run_query(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str, relation: Relation) -> None:
+    query = reader.query(node, clock, is_view=kind == "view")
+    sql = statement(__package__, "create_relation.sql", warehouse.engine, kind=kind, relation=relation, query=query.sql)
     try:
         warehouse.run(sql)
     except SqlError as error:
-        # The file's first line is the statement's second.
-        raise error.placed(node.place, first_line=0) from None
+        raise query.placed(error) from None
 
 
 def _count(warehouse: Warehouse, relation: Relation) -> int:

@@ -2,7 +2,7 @@
     grain: the query's
     unit:  the query's
     null:  the query's
-    The query starts on line 2, so that an error's line less one is the file's.
+    The query stands as it is written, so that an error's place in it can be found.
 -#}
 create or replace {{ kind }} {{ relation | ident }} as
 {{ query }}

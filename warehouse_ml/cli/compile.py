@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from warehouse_ml.cli.options import as_of_option, project_option, target_option
-from warehouse_ml.errors import ProjectError, did_you_mean
+from warehouse_ml.cli.output import note
+from warehouse_ml.errors import DefinitionError, ProjectError, TemplateError, did_you_mean
+
+if TYPE_CHECKING:
+    from warehouse_ml.places import SourceText
 
 
 @click.command("compile", short_help="Show the SQL that would run.")
@@ -40,4 +46,21 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
     for node in found:
         if len(found) > 1:
             click.echo(f"-- {node.place}")
-        click.echo(catalog.render(node, Clock(as_of)).strip() + "\n")
+        text = catalog.source_text(node, Clock(as_of))
+        click.echo(text.text.strip() + "\n")
+        if node.id.kind == "model":
+            _tell_traps(text, node.name, node.config)
+
+
+def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any]) -> None:
+    from warehouse_ml.definition import read_definition
+    from warehouse_ml.lint import lint
+
+    try:
+        definition = read_definition(text.text, name=model, place=text.place, source=text)
+    except (DefinitionError, TemplateError) as error:
+        # What cannot be trained is shown all the same.
+        note(f"note: {error}")
+        return
+    for finding in lint(definition, config):
+        note(f"note: {finding}")

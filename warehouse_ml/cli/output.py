@@ -19,6 +19,9 @@ __all__ = ["format_table", "headline", "note", "print_rows", "status"]
 
 _MIN_COLUMN = 8
 _HEADLINES = (
+    "davies_bouldin_index",
+    "mean_squared_distance",
+    "total_explained_variance_ratio",
     "roc_auc",
     "recall",
     "precision",

@@ -49,12 +49,12 @@ def command(
         "alias": trained.alias,
         "n_train": trained.n_train,
         "n_eval": trained.n_eval,
-        **(headline(version.metrics) if output == "table" else _shown(version.metrics)),
+        **(headline(version.metrics) if output == "table" else _shown(version.metrics, is_held_out=trained.n_eval > 0)),
         "seconds": trained.seconds,
         "reason": trained.reason,
     }
     print_rows([row], output)
 
 
-def _shown(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {f"held_out_{name}": value for name, value in metrics.items()}
+def _shown(metrics: Mapping[str, float | None], *, is_held_out: bool) -> dict[str, float | None]:
+    return {f"held_out_{name}" if is_held_out else name: value for name, value in metrics.items()}

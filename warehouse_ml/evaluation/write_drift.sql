@@ -74,10 +74,7 @@ distances as (
         shares.input,
         max(shares.n_reference) as n_reference,
         max(shares.n_current) as n_current,
-        sum(
-            case when shares.expected > 0 then shares.expected * ln(2e0 * shares.expected / (shares.expected + shares.observed)) else 0e0 end
-            + case when shares.observed > 0 then shares.observed * ln(2e0 * shares.observed / (shares.expected + shares.observed)) else 0e0 end
-        ) / (2e0 * ln(2e0)) as jensen_shannon_divergence,
+        {{ jensen_shannon('shares.expected', 'shares.observed') }} as jensen_shannon_divergence,
         max(abs(shares.expected - shares.observed)) as l_infinity,
         sum(
             (

@@ -1,1 +1,8 @@
 """The ``ml.*`` table functions: found in a query, answered, and replaced by plain SQL of the target."""
+
+from warehouse_ml.functions.call import Context
+from warehouse_ml.functions.expand import Expanded, expand
+from warehouse_ml.functions.install import install_predictions
+from warehouse_ml.functions.reader import Reader, placing
+
+__all__ = ["Context", "Expanded", "Reader", "expand", "install_predictions", "placing"]

@@ -79,7 +79,7 @@ class Version:
     n_rows : int
         Training rows, held-out ones included.
     metrics : mapping of str to float
-        On the rows held out of training; empty if none were.
+        On the rows held out of training; empty if none were. Of a model without a label, on all rows.
     environment : mapping of str to str
         Python and package versions, the platform, the seed.
     """

@@ -1,6 +1,8 @@
 -- grain: one row per request and version
--- unit:  score is the probability of the positive class, or the predicted value; timestamps are instants in UTC
--- null:  prediction is null for a regression; a feature that the version does not use is null
+-- unit:  score is the probability of the positive class, the predicted value, the distance to the nearest centroid or
+--        the first principal component; timestamps are instants in UTC
+-- null:  prediction is null for a regression and for principal components; a feature that the version does not use is
+--        null
 create table if not exists {{ log | ident }} (
     request_id {{ type('string') }},
     model {{ type('string') }},

@@ -11,13 +11,13 @@ import pyarrow as pa
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
-from warehouse_ml.scoring import score_arrow, scoring_path
+from warehouse_ml.scoring import check_columns, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
-__all__ = ["LOG_COLUMNS", "Predicted", "ensure_log", "log_of", "predict"]
+__all__ = ["LOG_COLUMNS", "REQUEST_COLUMNS", "Predicted", "ensure_log", "log_of", "predict"]
 
 LOG_COLUMNS = (
     "request_id",
@@ -30,6 +30,9 @@ LOG_COLUMNS = (
     "prediction",
     "sample_weight",
 )
+
+REQUEST_COLUMNS = ("request_id", "requested_at")
+"""What every request has; the log keeps them apart from the inputs."""
 
 _PENDING = Relation("_wml_pending_requests")
 _SCORED = Relation("_wml_scored_rows")
@@ -96,7 +99,7 @@ def predict(
     Raises
     ------
     DataError
-        If the requests lack a feature of a version.
+        If the requests lack a feature of a version, or have one of another type.
     ArtifactError
         If a stored version is not what was published.
     """
@@ -220,7 +223,7 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_
     pending = all_of(warehouse, _PENDING)
     if scoring_path(stored.parameters, n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
-    keep = ["request_id", "requested_at", *features]
+    keep = [*REQUEST_COLUMNS, *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
     warehouse.load(_SCORED, pa.Table.from_batches(list(batches)), temporary=True)
     return all_of(warehouse, _SCORED)
@@ -229,7 +232,9 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_
 def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:
     found = {name.lower(): name for name in columns}
     features = []
-    for feature in parameters.features:
+    for feature in parameters.inputs:
+        if feature.name.lower() in REQUEST_COLUMNS:
+            continue
         if feature.name.lower() not in found:
             raise DataError(
                 f'no column "{feature.name}", which {version.model}@{version.version} was trained on',
@@ -238,6 +243,9 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
                 hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
             )
         features.append(found[feature.name.lower()])
+    # A text that is a number now, or the other way round, would be scored as something that was never seen.
+    asked = [column for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
+    check_columns(asked, columns, place=requests.place)
     return features
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock
-from warehouse_ml.diagnosis import diagnosed
-from warehouse_ml.errors import ProjectError, SqlError, did_you_mean
+from warehouse_ml.errors import ProjectError, did_you_mean
+from warehouse_ml.functions import Reader
 from warehouse_ml.tables import run_file
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -37,7 +37,7 @@ class Firing:
     row: Mapping[str, Any]
 
 
-def fire(warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime) -> list[Firing]:
+def fire(warehouse: Warehouse, catalog: Catalog, reader: Reader, as_of: dt.datetime) -> list[Firing]:
     """Run every rule at a clock and record what fired in ``wml.rule_firings``.
 
     Raises
@@ -61,10 +61,7 @@ def fire(warehouse: Warehouse, catalog: Catalog, as_of: dt.datetime) -> list[Fir
             )
         if event == "retrain":
             model = catalog.node("model", str(model)).name
-        try:
-            rows = warehouse.fetch(catalog.render(node, Clock(as_of)).rstrip().rstrip(";")).to_pylist()
-        except SqlError as error:
-            raise diagnosed(error, warehouse).placed(node.place) from None
+        rows = reader.fetch(node, Clock(as_of)).to_pylist()
         with warehouse.transaction():
             run_file(
                 warehouse,

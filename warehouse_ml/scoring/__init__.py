@@ -2,19 +2,23 @@
 
 from warehouse_ml.scoring.arrays import score_arrow
 from warehouse_ml.scoring.compile import compile_scoring, scoring_path
-from warehouse_ml.scoring.features import FittedFeature, check_columns
-from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
+from warehouse_ml.scoring.features import FittedFeature, InputColumn, check_columns
+from warehouse_ml.scoring.parameters import Linear, Parameters, TransformOutput, Trees
 from warehouse_ml.scoring.parity import ParityReport, check_parity
+from warehouse_ml.scoring.transform import transform_select
 
 __all__ = [
     "FittedFeature",
+    "InputColumn",
     "Linear",
     "Parameters",
     "ParityReport",
+    "TransformOutput",
     "Trees",
     "check_columns",
     "check_parity",
     "compile_scoring",
     "score_arrow",
     "scoring_path",
+    "transform_select",
 ]

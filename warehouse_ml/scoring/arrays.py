@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
-from warehouse_ml.scoring.features import encode_select, encoded_name
+from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Predictions", "matrix", "predict", "score_arrow"]
+__all__ = ["Predictions", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
 _BATCH_ROWS = 131_072
 
@@ -35,9 +35,10 @@ class Predictions:
     score : float64 array of shape (n,)
         As the column ``score`` of ``compile_scoring``.
     prediction : int64 array of shape (n,), or None
-        The index of the predicted class; None for a regression.
-    probabilities : float64 array of shape (n, n_classes), or None
-        None for a regression.
+        The index of the predicted class, or of the nearest centroid, in ``parameters.classes``; None for a regression
+        and a projection.
+    probabilities : float64 array of shape (n, n_outputs), or None
+        Of all classes; the distances to all centroids; all components. None for a regression.
     """
 
     score: np.ndarray
@@ -69,9 +70,15 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     """
     import numpy as np
 
-    raw = _linear_raw(parameters.only_linear(), parameters, encoded) if parameters.trees is None else None
-    if raw is None:
-        raw = _trees_raw(_require_trees(parameters), parameters, encoded)
+    if parameters.task == "clustering":
+        found = distances(parameters, encoded)
+        index, distance = nearest(found)
+        return Predictions(distance, index, found)
+    raw = raw_values(parameters, encoded)
+    if parameters.task == "projection":
+        return Predictions(raw[:, 0], None, raw)
+    if parameters.has_log_link:
+        return Predictions(np.exp(np.minimum(raw[:, 0], 709.0)), None, None)
     if parameters.task == "regression":
         return Predictions(raw[:, 0], None, None)
     if parameters.task == "binary":
@@ -85,6 +92,29 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     for output in range(1, weights.shape[1]):
         total += weights[:, output]
     return Predictions(1.0 / total, prediction, weights / total[:, None])
+
+
+def raw_values(parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
+    """Return what the model adds up from an encoded matrix, float64 of shape (n, n_outputs).
+
+    The predicted value (regression), the log-odds of the positive class (binary) or the logarithms of what softmax
+    turns into probabilities (multiclass); of a forest, the value or the probabilities themselves. With a log link,
+    the logarithm of the value.
+    """
+    if parameters.trees is None:
+        return _linear_raw(parameters.only_linear(), parameters, encoded)
+    return _trees_raw(parameters.trees, parameters, encoded)
+
+
+def linear_terms(feature: FittedFeature, slots: Sequence[float], column: np.ndarray) -> np.ndarray:
+    """Return what a feature adds to an output of a linear model: its encoded column by its weights."""
+    import numpy as np
+
+    if feature.encoding == "one_hot":
+        # Code 0 is an unknown category, which adds nothing.
+        by_code: np.ndarray = np.array([0.0, *slots])[column.astype(np.int64)]
+        return by_code
+    return slots[0] * column
 
 
 def score_arrow(
@@ -129,11 +159,11 @@ def score_arrow(
     check_threshold(threshold)
     if isinstance(source, str):
         source = sqlglot.parse_one(source, read=warehouse.engine)
-    sql = encode_select(parameters.features, source, keep).sql(dialect=warehouse.engine)
+    sql = encode_select(parameters.features, source, keep).sql(dialect=warehouse.engine, copy=False)
     reader = warehouse.stream(sql, batch_rows=batch_rows)
     fields = [reader.schema.field(index) for index in range(len(keep))]
     fields += [pa.field(SCORE, pa.float64()), pa.field(PREDICTION, pa.string())]
-    if probabilities and parameters.task != "regression":
+    if parameters.task == "projection" or (probabilities and parameters.task != "regression"):
         fields.append(pa.field(PROBABILITIES, pa.list_(pa.float64())))
     schema = pa.schema(fields)
     return pa.RecordBatchReader.from_batches(schema, _batches(reader, parameters, schema, len(keep), threshold))
@@ -162,12 +192,6 @@ def _batches(
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _require_trees(parameters: Parameters) -> Trees:
-    if parameters.trees is None:
-        raise ArtifactError(f"the parameters of a {parameters.model_type.lower()} have no trees")
-    return parameters.trees
-
-
 def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:
     import numpy as np
 
@@ -175,11 +199,7 @@ def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> 
     for output, (intercept, weights) in enumerate(zip(linear.intercepts, linear.weights, strict=True)):
         total = np.full(len(encoded), intercept)
         for index, (feature, slots) in enumerate(zip(parameters.features, weights, strict=True)):
-            if feature.encoding == "one_hot":
-                # Code 0 is an unknown category, which adds nothing.
-                total += np.array([0.0, *slots])[encoded[:, index].astype(np.int64)]
-            else:
-                total += slots[0] * encoded[:, index]
+            total += linear_terms(feature, slots, encoded[:, index])
         raw[:, output] = total
     return raw
 

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.scoring import linear, nodes, trees
+from warehouse_ml.scoring import clusters, linear, nodes, trees
 from warehouse_ml.scoring.parameters import Parameters
 
 __all__ = ["PREDICTION", "PROBABILITIES", "SCORE", "check_keep", "check_threshold", "compile_scoring", "scoring_path"]
@@ -21,8 +21,11 @@ PROBABILITIES = "probabilities"
 _MOST_LEAVES = 20_000
 # Planning costs about 0.2 milliseconds a leaf, walking the arrays some 3 nanoseconds a row and leaf.
 _FEW_ROWS, _FEW_LEAVES = 50_000, 500
+# A term of a distance or component costs half a millisecond to plan.
+_MOST_TERMS, _FEW_TERMS = 5_000, 500
+_MOST_FEATURES = 1_000
 _CLAMP = 709.0
-_TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total)")
+_TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total|square)")
 
 
 def compile_scoring(
@@ -46,15 +49,26 @@ def compile_scoring(
     threshold : float
         In [0, 1]; a binary model predicts the positive class at this score and above.
     probabilities : bool
-        Add the probability of every class, in the order of ``parameters.classes``.
+        Add the probability of every class, in the order of ``parameters.classes``; for a clustering, the distance to
+        every centroid in order of the ids. A projection has its list in any case.
 
     Returns
     -------
     exp.Select
-        One row for each row of the source: the kept columns; ``score`` double, never NULL: the probability of the
-        positive class (binary) or of the predicted one (multiclass), or the value (regression); ``prediction`` text:
-        the class, NULL for a regression; with ``probabilities``, a list of doubles. The same parameters always give
-        the same text.
+        One row for each row of the source: the kept columns; ``score`` double, never NULL; ``prediction`` text; with
+        ``probabilities``, a list of doubles. The same parameters always give the same text.
+
+        ==============  ================================  ======================  ==============================
+        task            score                             prediction              probabilities
+        ==============  ================================  ======================  ==============================
+        binary          probability of the positive       the class               of both classes
+        multiclass      probability of the predicted      the class               of all classes
+        regression      the value                         NULL                    (no such column)
+        clustering      distance to the nearest centroid  its id, ``1`` to ``k``  distances to all, by id
+        projection      the first component               NULL                    all components, always there
+        ==============  ================================  ======================  ==============================
+
+        Of centroids that are equally near, the lowest id is predicted.
 
     Raises
     ------
@@ -66,12 +80,18 @@ def compile_scoring(
     check_keep(keep)
     check_threshold(threshold)
     names = [f"wml_z{output}" for output in range(parameters.n_outputs)]
+    if parameters.task == "clustering":
+        return _clustering(parameters, clusters.raw_select(parameters, source, keep, names), keep, names, probabilities)
     family = linear if parameters.trees is None else trees
     raw = family.raw_select(parameters, source, keep, names)
+    if parameters.task == "projection":
+        return _projection(raw, keep, names)
     if parameters.task == "multiclass":
         return _multiclass(parameters, raw, keep, names, probabilities)
     score: exp.Expr = nodes.column(names[0])
-    if parameters.task == "binary" and not parameters.is_forest:
+    if parameters.has_log_link:
+        score = exp.Exp(this=exp.Anonymous(this="LEAST", expressions=[score, nodes.number(_CLAMP)]))
+    elif parameters.task == "binary" and not parameters.is_forest:
         score = _sigmoid(score)
     scored = nodes.select_from([*nodes.kept(keep), nodes.projection(score, SCORE)], raw, "wml_raw")
     outputs = [*nodes.kept(keep), nodes.column(SCORE)]
@@ -100,11 +120,16 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
     Returns
     -------
     str
-        ``arrow`` where the SQL of the trees would be planned for longer than the arrays take: for very many leaves,
-        and for few rows; else ``sql``. Both decide alike, which training has proven.
+        ``arrow`` where the SQL would be planned for longer than the arrays take: for very many leaves, also for fewer
+        of them if there are few rows, and for very many terms of clusters, components or a linear model; else
+        ``sql``. Both decide alike, which training has proven.
     """
     if parameters.trees is None:
-        return "sql"
+        if parameters.task not in ("clustering", "projection"):
+            return "arrow" if len(parameters.features) > _MOST_FEATURES else "sql"
+        n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
+        is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
+        return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"
     n_leaves = parameters.trees.n_leaves
     is_small = n_rows is not None and n_rows < _FEW_ROWS and n_leaves > _FEW_LEAVES
     return "arrow" if n_leaves > _MOST_LEAVES or is_small else "sql"
@@ -143,6 +168,32 @@ def _sigmoid(raw: exp.Expr) -> exp.Expr:
     held = exp.Anonymous(this="GREATEST", expressions=[raw, nodes.number(-_CLAMP)])
     denominator = exp.Add(this=nodes.number(1.0), expression=exp.Exp(this=exp.Neg(this=held)))
     return exp.Div(this=nodes.number(1.0), expression=exp.Paren(this=denominator))
+
+
+def _clustering(
+    parameters: Parameters, raw: exp.Select, keep: Sequence[str], names: list[str], probabilities: bool
+) -> exp.Select:
+    """Return the nearest centroid; of equal ones the first, as argmin does."""
+    smallest = exp.Anonymous(this="LEAST", expressions=nodes.kept(names)) if len(names) > 1 else nodes.column(names[0])
+    query = nodes.select_from([*nodes.kept([*keep, *names]), nodes.projection(smallest, SCORE)], raw, "wml_raw")
+    is_nearest = [exp.EQ(this=nodes.column(name), expression=nodes.column(SCORE)) for name in names]
+    ids: list[exp.Expr] = [nodes.text(name) for name in parameters.classes]
+    branches = list(zip(is_nearest[:-1], ids[:-1], strict=True))
+    prediction = nodes.case(branches, ids[-1]) if branches else ids[-1]
+    outputs = [*nodes.kept(keep), nodes.column(SCORE), nodes.projection(prediction, PREDICTION)]
+    if probabilities:
+        outputs.append(nodes.projection(exp.Array(expressions=nodes.kept(names)), PROBABILITIES))
+    return nodes.select_from(outputs, query, "wml_scored")
+
+
+def _projection(raw: exp.Select, keep: Sequence[str], names: list[str]) -> exp.Select:
+    outputs = [
+        *nodes.kept(keep),
+        nodes.projection(nodes.column(names[0]), SCORE),
+        nodes.projection(exp.cast(exp.Null(), exp.DataType.Type.TEXT), PREDICTION),
+        nodes.projection(exp.Array(expressions=nodes.kept(names)), PROBABILITIES),
+    ]
+    return nodes.select_from(outputs, raw, "wml_scored")
 
 
 def _multiclass(

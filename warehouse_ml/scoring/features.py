@@ -14,22 +14,26 @@ from typing import Literal, get_args
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, did_you_mean
+from warehouse_ml.scalar_sql import parse_scalar, qualified
 from warehouse_ml.scoring import nodes
 
 __all__ = [
     "Encoding",
     "FittedFeature",
+    "InputColumn",
     "Kind",
     "check_columns",
     "cleaned",
     "encode_select",
     "encoded",
     "encoded_name",
+    "input_kind",
     "kind_of",
+    "value_of",
 ]
 
 Kind = Literal["number", "boolean", "category", "date", "timestamp"]
-Encoding = Literal["standard", "one_hot", "label", "double"]
+Encoding = Literal["standard", "one_hot", "label", "double", "imputed"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 ENCODINGS: tuple[str, ...] = get_args(Encoding)
@@ -53,22 +57,25 @@ class FittedFeature:
     Parameters
     ----------
     name : str
-        The column in the relation.
+        The column in the relation; with an expression, what the feature is called.
     kind : str
         ``number``, ``boolean`` (0 or 1), ``category`` (text), ``date`` (days since 1970-01-01) or ``timestamp``
         (seconds since 1970-01-01 00:00 UTC, exact to the microsecond).
     encoding : str
         ``standard``: (x - mean) / stddev with NULL as the mean, and 0 where stddev is 0; ``double``: x, with NULL as
-        missing; ``label``: 1..k in the order of ``categories``, 0 for NULL and unknown; ``one_hot``: 1..k, k + 1 for
-        NULL if training saw one, 0 for unknown, each code standing for a column of its own.
+        missing; ``imputed``: x, with NULL as the mean; ``label``: 1..k in the order of ``categories``, 0 for NULL and
+        unknown; ``one_hot``: 1..k, k + 1 for NULL if training saw one, 0 for unknown, each code standing for a column
+        of its own.
     mean, stddev : float
-        Of the training rows, population standard deviation; used by ``standard``.
+        Of the training rows, population standard deviation; used by ``standard``, the mean by ``imputed`` too.
     categories : tuple of str
         Ascending by code point; used by ``label`` and ``one_hot``.
     has_null : bool
         Whether NULL is a category of its own; used by ``one_hot``.
     reference : int
         The code without a column (dummy encoding), 0 if all have one; used by ``one_hot``.
+    expression : str, optional
+        What stands in the column's place: an expression of the relation's columns, frozen by TRANSFORM.
     """
 
     name: str
@@ -79,11 +86,28 @@ class FittedFeature:
     categories: tuple[str, ...] = ()
     has_null: bool = False
     reference: int = 0
+    expression: str | None = None
 
     @property
     def n_slots(self) -> int:
         """How many weights a linear model keeps for the feature."""
         return len(self.categories) + self.has_null if self.encoding == "one_hot" else 1
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """A column that predictions read.
+
+    Parameters
+    ----------
+    name : str
+        The column in the relation.
+    kind : str
+        A ``Kind``, with ``[]`` behind it for a list of such values; another type is called as the warehouse does.
+    """
+
+    name: str
+    kind: str
 
 
 def kind_of(type_name: str) -> Kind | None:
@@ -93,13 +117,28 @@ def kind_of(type_name: str) -> Kind | None:
     return _KINDS.get(re.sub(r"\(.*\)$", "", type_name, flags=re.DOTALL).strip().upper())
 
 
+def input_kind(type_name: str) -> str:
+    """Return what a DuckDB type means as an input of TRANSFORM."""
+    element, opening, _ = type_name.rpartition("[")
+    if opening and type_name.endswith("]"):
+        return f"{input_kind(element)}[]"
+    return kind_of(type_name) or type_name.upper()
+
+
+def value_of(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:
+    """Return the column, or the expression that stands in its place, as it is."""
+    if feature.expression is None:
+        return nodes.column(feature.name, table)
+    return exp.Paren(this=qualified(parse_scalar(feature.expression), table))
+
+
 def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:
     """Return the column as a double or a text, with NULL for what is missing.
 
     NaN and infinities are missing: they have no mean, no order among each other that engines agree on, and
     scikit-learn's forests refuse them.
     """
-    column = nodes.column(feature.name, table)
+    column = value_of(feature, table)
     match feature.kind:
         case "category":
             return exp.cast(column, exp.DataType.Type.TEXT)
@@ -128,6 +167,8 @@ def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
             mean = nodes.number(feature.mean)
             centred = exp.Sub(this=_filled(feature, value, mean), expression=mean.copy())
             return exp.Div(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
+        case "imputed":
+            return exp.Coalesce(this=value, expressions=[nodes.number(feature.mean)])
         case "label" | "one_hot":
             codes = [float(code + 1) for code in range(len(feature.categories))]
             null_code = float(len(codes) + 1) if feature.has_null else 0.0
@@ -183,13 +224,15 @@ def encode_select(features: Sequence[FittedFeature], source: exp.Expr, keep: Seq
     return nodes.select_from(projections, source.copy())
 
 
-def check_columns(features: Sequence[FittedFeature], columns: Mapping[str, str], *, place: str | None = None) -> None:
-    """Check that a relation to be scored has the features, of a type that means the same as at training.
+def check_columns(
+    inputs: Sequence[FittedFeature | InputColumn], columns: Mapping[str, str], *, place: str | None = None
+) -> None:
+    """Check that a relation to be scored has the inputs, of a type that means the same as at training.
 
     Parameters
     ----------
-    features : sequence of FittedFeature
-        What the model reads.
+    inputs : sequence of InputColumn
+        What the model reads, see ``Parameters.inputs``; features without an expression do as well.
     columns : mapping of str to str
         The relation's columns and their types.
     place : str, optional
@@ -201,7 +244,7 @@ def check_columns(features: Sequence[FittedFeature], columns: Mapping[str, str],
         Naming the first column that is missing or has changed its kind.
     """
     types = {name.casefold(): type_name for name, type_name in columns.items()}
-    for feature in features:
+    for feature in inputs:
         found = types.get(feature.name.casefold())
         if found is None:
             raise DataError(
@@ -210,7 +253,7 @@ def check_columns(features: Sequence[FittedFeature], columns: Mapping[str, str],
                 has=list(columns),
                 hint=did_you_mean(feature.name, list(columns)),
             )
-        if kind_of(found) != feature.kind:
+        if input_kind(found) != feature.kind:
             raise DataError(
                 f'column "{feature.name}" is {found}, but the model was trained on a {feature.kind}',
                 place=place,

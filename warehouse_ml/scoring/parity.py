@@ -11,7 +11,7 @@ from sqlglot import exp
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.arrays import Predictions, matrix, predict
-from warehouse_ml.scoring.compile import PREDICTION, SCORE, compile_scoring, scoring_path
+from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, compile_scoring, scoring_path
 from warehouse_ml.scoring.features import encode_select
 from warehouse_ml.scoring.parameters import Parameters
 
@@ -27,6 +27,7 @@ TOLERANCE = 1e-9
 
 _ROW = "parity_row"
 _TIE = 1e-12
+_ALL_OUTPUTS = ("clustering", "projection")
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class ParityReport:
     paths : tuple of str
         What was compared with the estimator: ``sql`` and ``arrow``, or ``arrow`` alone where SQL is not used.
     max_abs_difference : float
-        Between two scores of one row.
+        Between two scores of one row; of a clustering or projection, between two distances (cosine: their squares) or
+        components.
     n_decision_differences : int
         Rows whose class differs. Always 0 for trees; a linear model may differ where the score is at the threshold to
-        within 1e-12, because the estimator adds in another order.
+        within 1e-12, and a clustering where two centroids are equally near, because the estimator adds in another
+        order.
     """
 
     n_rows: int
@@ -86,7 +89,7 @@ def check_parity(
     sample = _sample(warehouse, relation, order_by, sample_rows)
     by_row = exp.Ordered(this=nodes.column(_ROW))
     query = encode_select(parameters.features, sample, [_ROW]).order_by(by_row, copy=False)
-    encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine)), len(parameters.features))
+    encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False)), len(parameters.features))
     expected = expect(encoded)
     found = {"arrow": predict(parameters, encoded)}
     if scoring_path(parameters) == "sql":
@@ -115,27 +118,46 @@ def _sample(warehouse: Warehouse, relation: Relation, order_by: str, sample_rows
 def _in_warehouse(warehouse: Warehouse, parameters: Parameters, sample: exp.Select) -> Predictions:
     import numpy as np
 
-    query = compile_scoring(parameters, sample, [_ROW]).order_by(exp.Ordered(this=nodes.column(_ROW)), copy=False)
-    rows = warehouse.fetch(query.sql(dialect=warehouse.engine))
+    has_outputs = parameters.task in _ALL_OUTPUTS
+    query = compile_scoring(parameters, sample, [_ROW], probabilities=has_outputs)
+    query = query.order_by(exp.Ordered(this=nodes.column(_ROW)), copy=False)
+    rows = warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False))
     score = rows.column(SCORE).to_numpy()
     if parameters.task == "regression":
         return Predictions(score, None, None)
+    outputs = None
+    if has_outputs:
+        flat = rows.column(PROBABILITIES).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        outputs = flat.reshape(len(score), parameters.n_outputs)
+    if parameters.task == "projection":
+        return Predictions(score, None, outputs)
     index = {name: position for position, name in enumerate(parameters.classes)}
     prediction = np.array([index[name] for name in rows.column(PREDICTION).to_pylist()], dtype=np.int64)
-    return Predictions(score, prediction, None)
+    return Predictions(score, prediction, outputs)
 
 
 def _compare(parameters: Parameters, path: str, expected: Predictions, found: Predictions) -> tuple[float, int]:
     import numpy as np
 
+    if parameters.clusters is not None and parameters.clusters.distance == "cosine":
+        # Near 0 the root makes 1e-8 of the last bit of a cosine.
+        expected, found = _squared(expected), _squared(found)
     difference = np.abs(found.score - expected.score)
     # A probability near 0 is compared on the scale of 1, a value on its own.
     scale = np.maximum(np.abs(expected.score), 1.0)
     is_wrong = ~(difference <= TOLERANCE * scale)
+    if parameters.task in _ALL_OUTPUTS and expected.probabilities is not None and found.probabilities is not None:
+        # They have one unit, so the largest of a row is the scale of its others.
+        differences = np.abs(found.probabilities - expected.probabilities)
+        scales = np.maximum(np.abs(expected.probabilities).max(axis=1, initial=1.0), 1.0)
+        difference = np.maximum(difference, differences.max(axis=1, initial=0.0))
+        is_wrong = ~(difference <= TOLERANCE * scales)
     is_other = np.zeros(len(difference), dtype=bool)
     if expected.prediction is not None and found.prediction is not None:
         is_other = expected.prediction != found.prediction
         is_tie = (difference <= _TIE) if parameters.linear is not None else np.zeros_like(is_other)
+        if parameters.task == "clustering":
+            is_tie = ~is_wrong
         is_wrong |= is_other & ~is_tie
     if is_wrong.any():
         row = int(is_wrong.argmax())
@@ -146,6 +168,11 @@ def _compare(parameters: Parameters, path: str, expected: Predictions, found: Pr
             hint="this is an error of the toolkit; please report it with the model's definition",
         )
     return float(difference.max(initial=0.0)), int(is_other.sum())
+
+
+def _squared(found: Predictions) -> Predictions:
+    outputs = found.probabilities
+    return Predictions(found.score**2, found.prediction, None if outputs is None else outputs**2)
 
 
 def _told(parameters: Parameters, predictions: Predictions, row: int) -> str:

@@ -4,24 +4,36 @@
 table                   one row per
 ======================  ===========================================================================
 ``model``               the model (exactly one)
-``features``            feature: name, kind, encoding and statistics
+``features``            feature: name, kind, encoding and statistics; an expression in place of a column
 ``categories``          feature and code
-``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models)
+``coefficients``        output, feature and slot; feature -1 is the intercept  (linear models, projections)
+``expected``            output and feature: the mean of what it adds           (linear models, projections)
+``p_values``            row of ``coefficients``: how sure it is                (linear models, if asked for)
+``components``          component: what it explains                            (projections)
+``clusters``            cluster, from 1                                        (clusterings)
+``centroids``           cluster, feature and slot                              (clusterings)
+``estimator``           the estimator and its link (exactly one)               (SKLEARN)
 ``outputs``             output: where its sum starts                           (trees)
 ``trees``               tree: the output that it adds to, -1 for all           (trees)
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
+``transform``           output of TRANSFORM, as written and frozen             (with TRANSFORM)
+``inputs``              column that the frozen expressions read                (with TRANSFORM)
 ======================  ===========================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scoring import storage_parts as parts
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
+from warehouse_ml.scoring.storage_parts import is_finite as _is_finite
+from warehouse_ml.scoring.storage_parts import require as _require
+from warehouse_ml.scoring.stored_transform import read_transform, transform_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "from_tables", "to_tables"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MODEL_TYPES = {
     "LOGISTIC_REG": "linear",
@@ -38,6 +50,16 @@ _MODEL_TYPES = {
     "BOOSTED_TREE_REGRESSOR": "trees",
     "RANDOM_FOREST_CLASSIFIER": "trees",
     "RANDOM_FOREST_REGRESSOR": "trees",
+    "KMEANS": "clusters",
+    "PCA": "linear",
+    "SKLEARN": "estimator",
+}
+_N_CLASSES = {
+    "regression": (0, 0),
+    "projection": (0, 0),
+    "clustering": (1, 2**31),
+    "binary": (2, 2),
+    "multiclass": (3, 2**31),
 }
 
 
@@ -63,9 +85,11 @@ def _schemas() -> dict[str, pa.Schema]:
             ("stddev", real),
             ("has_null", flag),
             ("reference", integer),
+            ("expression", text),
         ],
         "categories": [("feature", integer), ("code", integer), ("category", text)],
         "coefficients": [("output", integer), ("feature", integer), ("slot", integer), ("weight", real)],
+        **parts.fields(),
         "outputs": [("output", integer), ("baseline", real)],
         "trees": [("tree", integer), ("output", integer)],
         "nodes": [
@@ -77,7 +101,11 @@ def _schemas() -> dict[str, pa.Schema]:
             ("left", integer),
             ("right", integer),
             ("values", pa.list_(real)),
+            ("cover", real),
+            ("gain", real),
         ],
+        "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
+        "inputs": [("position", integer), ("name", text), ("kind", text)],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
 
@@ -105,6 +133,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
                 "stddev": feature.stddev,
                 "has_null": feature.has_null,
                 "reference": feature.reference,
+                "expression": feature.expression,
             }
             for index, feature in enumerate(parameters.features)
         ],
@@ -116,6 +145,9 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     }
     if parameters.linear is not None:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
+    rows.update(parts.part_rows(parameters))
+    if parameters.transform:
+        rows["transform"], rows["inputs"] = transform_rows(parameters)
     import pyarrow as pa
 
     schemas = _schemas()
@@ -136,20 +168,25 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     model = _rows(tables, "model")
     _require(len(model) == 1, "model", f"has {len(model)} rows instead of one")
     head = model[0]
-    _require(
-        head["format_version"] == FORMAT_VERSION,
-        "model",
-        f"has the format {head['format_version']}, this release reads {FORMAT_VERSION}",
-    )
+    found = head["format_version"]
+    if found > FORMAT_VERSION:
+        raise ArtifactError(
+            f"the parameters have the format {found}, which is newer than this release reads ({FORMAT_VERSION})",
+            hint="upgrade: pip install --upgrade warehouse-ml",
+        )
+    _require(found == FORMAT_VERSION, "model", f"has the format {found}, this release reads {FORMAT_VERSION}")
     family = _MODEL_TYPES.get(head["model_type"])
     _require(family is not None, "model", f'names an unknown model type "{head["model_type"]}"')
     _require(head["task"] in TASKS, "model", f'names an unknown task "{head["task"]}"')
     classes = tuple(head["classes"])
-    n_classes = {"regression": (0, 0), "binary": (2, 2), "multiclass": (3, 2**31)}[head["task"]]
+    n_classes = _N_CLASSES[head["task"]]
+    parts.check_task(head["model_type"], head["task"], classes)
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    features = _features(_rows(tables, "features"), _rows(tables, "categories"))
+    features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"))
+    stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
+    transform, input_columns = read_transform(*stored, features)
     shape = Parameters(
         model_type=head["model_type"],
         task=head["task"],
@@ -157,10 +194,20 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
         label_type=head["label_type"],
         classes=classes,
         features=features,
+        estimator=parts.read_estimator(_rows(tables, "estimator"), head["task"]) if family == "estimator" else None,
+        components=parts.read_components(_rows(tables, "components")) if head["task"] == "projection" else None,
+        transform=transform,
+        input_columns=input_columns,
     )
-    linear = _linear(_rows(tables, "coefficients"), shape) if family == "linear" else None
+    if shape.estimator is not None:
+        family = parts.family_of(shape.estimator)
+    linear = _linear(tables, shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
-    return Parameters(**{**vars(shape), "linear": linear, "trees": trees})
+    clusters = None
+    if family == "clusters":
+        clusters = parts.read_clusters(_rows(tables, "clusters"), _rows(tables, "centroids"), shape)
+    p_values = parts.read_p_values(_table(tables, "p_values").to_pylist(), shape) if "p_values" in tables else ()
+    return Parameters(**{**vars(shape), "linear": linear, "trees": trees, "clusters": clusters, "p_values": p_values})
 
 
 def _coefficient_rows(linear: Linear) -> list[dict[str, Any]]:
@@ -199,6 +246,8 @@ def _tree_tables(trees: Trees, schemas: Mapping[str, pa.Schema]) -> dict[str, pa
         split_only(trees.left),
         split_only(trees.right),
         values,
+        pa.array(trees.cover),
+        split_only(trees.gain),
     ]
     outputs = {"output": list(range(len(trees.baselines))), "baseline": list(trees.baselines)}
     roots = {"tree": list(range(trees.n_trees)), "output": trees.output.tolist()}
@@ -223,10 +272,10 @@ def _table(tables: Mapping[str, pa.Table], name: str) -> pa.Table:
         raise ArtifactError(f'the table "{name}" of the parameters has other types: {error}') from None
 
 
-def _rows(tables: Mapping[str, pa.Table], name: str) -> list[dict[str, Any]]:
+def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = ()) -> list[dict[str, Any]]:
     table = _table(tables, name)
     for column in table.column_names:
-        _require(table[column].null_count == 0, name, f"has a NULL in {column}")
+        _require(column in nullable or table[column].null_count == 0, name, f"has a NULL in {column}")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
@@ -258,13 +307,9 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
     return tuple(features)
 
 
-def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
-    expected = [
-        (output, feature, slot)
-        for output in range(shape.n_outputs)
-        for feature in range(-1, len(shape.features))
-        for slot in range(1 if feature < 0 else shape.features[feature].n_slots)
-    ]
+def _linear(tables: Mapping[str, pa.Table], shape: Parameters) -> Linear:
+    rows = _rows(tables, "coefficients")
+    expected = parts.weight_places(shape)
     found = [(row["output"], row["feature"], row["slot"]) for row in rows]
     _require(found == expected, "coefficients", "does not have one weight for each output, feature and slot")
     _require(all(_is_finite(row["weight"]) for row in rows), "coefficients", "has a weight that is not finite")
@@ -273,7 +318,8 @@ def _linear(rows: list[dict[str, Any]], shape: Parameters) -> Linear:
     for _ in range(shape.n_outputs):
         intercepts.append(next(weights))
         outputs.append(tuple(tuple(next(weights) for _ in range(f.n_slots)) for f in shape.features))
-    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs))
+    means = parts.read_expected(_rows(tables, "expected"), shape)
+    return Linear(intercepts=tuple(intercepts), weights=tuple(outputs), expected=means)
 
 
 def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
@@ -309,6 +355,8 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
         right=numbers("right", -1, np.int32),
         value=value,
         output=np.array([row["output"] for row in roots], dtype=np.int32),
+        cover=numbers("cover", -1.0, np.float64),
+        gain=numbers("gain", 0.0, np.float64),
     )
     _check_trees(trees, is_leaf, shape)
     return trees
@@ -319,6 +367,8 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
 
     is_finite = np.isfinite(trees.threshold).all() and np.isfinite(trees.value).all()
     _require(bool(is_finite and np.isfinite(trees.baselines).all()), "nodes", "has a number that is not finite")
+    is_counted = (trees.cover > 0).all() and np.isfinite(trees.cover).all() and np.isfinite(trees.gain).all()
+    _require(bool(is_counted), "nodes", "has a cover that is not above 0, or a gain that is not finite")
     sizes = np.bincount(np.maximum(trees.tree, 0), minlength=trees.n_trees)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     in_order = len(sizes) == trees.n_trees and (sizes > 0).all() and (trees.tree >= 0).all()
@@ -342,12 +392,3 @@ def _check_trees(trees: Trees, is_leaf: np.ndarray, shape: Parameters) -> None:
         n_values == shape.n_outputs > 1 and low == high == -1
     )
     _require(fits, "trees", "adds to an unknown output")
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0
-
-
-def _require(holds: bool, table: str, what: str) -> None:
-    if not holds:
-        raise ArtifactError(f'the table "{table}" of the parameters {what}', hint="train the model again")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.arrays import linear_terms
+from warehouse_ml.scoring.parameters import Linear, Parameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +58,31 @@ class Design:
                 slots.insert(feature.reference - 1, 0.0)
             weights.append(tuple(slots))
         return tuple(weights)
+
+    def linear(
+        self,
+        intercepts: Iterable[float],
+        coefficients: np.ndarray,
+        encoded: np.ndarray,
+        weight: np.ndarray | None = None,
+    ) -> Linear:
+        """Return the linear model of one row of coefficients an output, fitted on these rows with these weights."""
+        import numpy as np
+
+        weights = tuple(self.by_feature(row) for row in coefficients)
+        expected = tuple(
+            tuple(
+                float(np.average(linear_terms(feature, slots, encoded[:, index]), weights=weight))
+                for index, (feature, slots) in enumerate(zip(self._features, by_feature, strict=True))
+            )
+            for by_feature in weights
+        )
+        return Linear(tuple(float(value) for value in intercepts), weights, expected)
+
+    def owners(self) -> list[int]:
+        """Return the feature that each column belongs to."""
+        widths = (end - start for start, end in itertools.pairwise(self._starts))
+        return [index for index, width in enumerate(widths) for _ in range(width)]
 
     def _entries(self, index: int, column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         import numpy as np

@@ -3,10 +3,12 @@
 -- null:  a missing value counts as a value of its own
 with answers as (
     select
-        training_rows.*,
+{% for feature in features %}
+        {{ feature.name | ident }},
+{% endfor %}
         {{ as_string(label | ident) }} as wml_answer,
         dense_rank() over (order by {{ label | ident }} asc nulls last) as wml_answer_rank
-    from {{ relation | ident }} as training_rows
+    from {{ relation | ident }}
     where
         wml_split = 'train'
         and wml_row_hash < {{ param('most_hash') }}

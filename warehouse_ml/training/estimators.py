@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.scoring.arrays import Predictions
-from warehouse_ml.scoring.parameters import Linear, Parameters
+from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.grown import boosted_trees, forest_trees
 
@@ -31,12 +31,17 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __all__ = [
     "SEED",
+    "CaughtWarnings",
     "Fitted",
     "Sample",
+    "expected",
+    "few_threads",
     "fit_boosting",
     "fit_forest",
     "fit_linear",
     "min_rows_in_leaf",
+    "one_row",
+    "without_empty_columns",
 ]
 
 _MOST_LEAVES = 31
@@ -81,12 +86,15 @@ class Fitted:
         By iteration: iteration, loss, eval_loss (None without rows to evaluate on), learning_rate.
     warnings : list of str
         What the user should know.
+    metrics : dict
+        Of a model without a label, on the rows that it was trained on; empty for all others.
     """
 
     parameters: Parameters
     expect: Callable[[np.ndarray], Predictions]
     training_info: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    metrics: dict[str, float | None] = field(default_factory=dict)
 
 
 def min_rows_in_leaf(child_weight: float, is_classifier: bool) -> int:
@@ -109,17 +117,14 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
     design = Design(shape, len(train))
     estimator = _linear_estimator(shape, options, train)
     matrix = design.expand(train.encoded)
-    with _CaughtWarnings() as caught:
+    with CaughtWarnings() as caught:
         estimator.fit(matrix, train.label, sample_weight=train.weight)
     coefficients = np.atleast_2d(estimator.coef_)
     intercepts = np.broadcast_to(np.atleast_1d(estimator.intercept_), (shape.n_outputs,))
-    linear = Linear(
-        intercepts=tuple(intercepts.tolist()),
-        weights=tuple(design.by_feature(coefficients[output]) for output in range(shape.n_outputs)),
-    )
+    linear = design.linear(intercepts, coefficients, train.encoded, train.weight)
 
     def expect(encoded: np.ndarray) -> Predictions:
-        return _expected(estimator, shape, design.expand(encoded))
+        return expected(estimator, shape, design.expand(encoded))
 
     n_iterations = int(np.max(getattr(estimator, "n_iter_", None) or 1))
     warnings = []
@@ -128,7 +133,7 @@ def fit_linear(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
             f"not converged after {n_iterations} iterations: raise max_iterations, or set l2_reg to hold weights small"
         )
     parameters = replace(shape, linear=linear)
-    return Fitted(parameters, expect, _one_row(shape, expect, train, evaluation, n_iterations), warnings)
+    return Fitted(parameters, expect, one_row(shape, expect, train, evaluation, n_iterations), warnings)
 
 
 def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, evaluation: Sample | None) -> Fitted:
@@ -161,8 +166,8 @@ def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, e
     held_out = {}
     if evaluation is not None:
         held_out = {"X_val": evaluation.encoded, "y_val": evaluation.label, "sample_weight_val": evaluation.weight}
-    with _few_threads(len(train)):
-        estimator.fit(_without_empty_columns(train.encoded), train.label, sample_weight=train.weight, **held_out)
+    with few_threads(len(train)):
+        estimator.fit(without_empty_columns(train.encoded), train.label, sample_weight=train.weight, **held_out)
     # scikit-learn scores by the negative of the loss, and takes half of the squared error.
     scale = 1.0 if is_classifier else 2.0
     losses = [-scale * float(score) for score in estimator.train_score_]
@@ -187,8 +192,8 @@ def fit_boosting(shape: Parameters, options: Mapping[str, Any], train: Sample, e
     ]
 
     def expect(encoded: np.ndarray) -> Predictions:
-        with _few_threads(len(encoded)):
-            return _expected(estimator, shape, encoded)
+        with few_threads(len(encoded)):
+            return expected(estimator, shape, encoded)
 
     return Fitted(replace(shape, trees=boosted_trees(estimator)), expect, training_info, warnings)
 
@@ -215,16 +220,16 @@ def fit_forest(shape: Parameters, options: Mapping[str, Any], train: Sample, eva
     estimator.set_params(n_jobs=1)
 
     def expect(encoded: np.ndarray) -> Predictions:
-        return _expected(estimator, shape, encoded)
+        return expected(estimator, shape, encoded)
 
     parameters = replace(shape, trees=forest_trees(estimator, shape))
-    return Fitted(parameters, expect, _one_row(shape, expect, train, evaluation, 1))
+    return Fitted(parameters, expect, one_row(shape, expect, train, evaluation, 1))
 
 
-class _CaughtWarnings:
+class CaughtWarnings:
     """Turns scikit-learn's ConvergenceWarning into a fact, and leaves every other warning alone."""
 
-    def __enter__(self) -> _CaughtWarnings:
+    def __enter__(self) -> CaughtWarnings:
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
@@ -272,7 +277,7 @@ def _linear_estimator(shape: Parameters, options: Mapping[str, Any], train: Samp
     return Ridge(alpha=l2, fit_intercept=has_intercept) if l2 else LinearRegression(fit_intercept=has_intercept)
 
 
-def _without_empty_columns(encoded: np.ndarray) -> np.ndarray:
+def without_empty_columns(encoded: np.ndarray) -> np.ndarray:
     """Return the matrix with 0 where a whole column is missing, which has no histogram; nothing splits on it."""
     import numpy as np
 
@@ -284,7 +289,7 @@ def _without_empty_columns(encoded: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _few_threads(n_rows: int) -> AbstractContextManager[object]:
+def few_threads(n_rows: int) -> AbstractContextManager[object]:
     """Hold OpenMP to one thread where there are few rows: waiting for each other would take longest then."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -300,7 +305,7 @@ def _stop(losses: list[float], least_progress: float) -> int:
     return len(losses) - 1
 
 
-def _expected(estimator: Any, shape: Parameters, matrix: Any) -> Predictions:
+def expected(estimator: Any, shape: Parameters, matrix: Any) -> Predictions:
     """Return the estimator's own predictions; of a binary model at 0.5 and above, as everywhere here."""
     import numpy as np
 
@@ -314,13 +319,14 @@ def _expected(estimator: Any, shape: Parameters, matrix: Any) -> Predictions:
     return Predictions(probabilities[np.arange(len(prediction)), prediction], prediction, probabilities)
 
 
-def _one_row(
+def one_row(
     shape: Parameters,
     expect: Callable[[np.ndarray], Predictions],
     train: Sample,
     evaluation: Sample | None,
     n_iterations: int,
 ) -> list[dict[str, Any]]:
+    """Return the only row of a training without iterations that could be told apart."""
     eval_loss = None if evaluation is None else _loss(shape, expect(evaluation.encoded), evaluation)
     loss = _loss(shape, expect(train.encoded), train)
     return [{"iteration": n_iterations, "loss": loss, "eval_loss": eval_loss, "learning_rate": None}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -9,20 +10,25 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError
+from warehouse_ml.options import ESTIMATORS, UNLABELLED, is_classification
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.arrays import matrix
 from warehouse_ml.scoring.features import FittedFeature, encode_select
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.parity import ParityReport, check_parity
-from warehouse_ml.training.estimators import SEED, Sample, fit_boosting, fit_forest, fit_linear
+from warehouse_ml.training.estimators import SEED, Fitted, Sample, fit_boosting, fit_forest, fit_linear
 from warehouse_ml.training.labels import Label, read_label
+from warehouse_ml.training.p_values import fit_with_p_values
 from warehouse_ml.training.preprocessing import EVAL, TRAIN
+from warehouse_ml.training.sklearn_estimators import fit_sklearn
+from warehouse_ml.training.transform import FittedTransform
+from warehouse_ml.training.unlabelled import fit_unlabelled
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SEED", "FitResult", "fit"]
+__all__ = ["SEED", "FitResult", "Prepared", "fit", "fit_prepared", "prepare", "prove"]
 
 _LABEL, _WEIGHT, _IS_TRAIN = "fit_label", "fit_weight", "fit_is_train"
 _LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -45,6 +51,10 @@ class FitResult:
         How closely the parameters agree with the estimator that was fitted.
     n_train, n_eval : int
         Rows used.
+    metrics : dict
+        Of a model without a label, on the rows that it was trained on; empty for all others.
+    facts : mapping
+        What else the version should tell of its training.
     """
 
     parameters: Parameters
@@ -53,6 +63,31 @@ class FitResult:
     parity: ParityReport = field(default_factory=lambda: ParityReport(0, (), 0.0, 0))
     n_train: int = 0
     n_eval: int = 0
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Rows read once, to fit as many models on as are asked for.
+
+    Parameters
+    ----------
+    shape : Parameters
+        The model without what is learned.
+    train : Sample
+    evaluation : Sample or None
+    warnings : list of str
+        What the user should know of the rows.
+    place : str, optional
+        The definition, for errors.
+    """
+
+    shape: Parameters
+    train: Sample
+    evaluation: Sample | None
+    warnings: list[str]
+    place: str | None = None
 
 
 def fit(
@@ -66,6 +101,7 @@ def fit(
     options: Mapping[str, Any],
     split_column: str,
     order_by: str,
+    transformed: FittedTransform | None = None,
     place: str | None = None,
 ) -> FitResult:
     """Fit a model on the training rows of a relation.
@@ -81,7 +117,7 @@ def fit(
     model_type : str
         Upper case, one of ``MODEL_TYPES``.
     label : str
-        The column to learn.
+        The column to learn; empty for a model type without one.
     weight_column : str, optional
         A number >= 0 for each row.
     options : mapping
@@ -90,6 +126,8 @@ def fit(
         Holds ``train`` or ``eval``; other rows are not read.
     order_by : str
         A column that orders the rows, so that training twice gives the same model; equal rows may share a value.
+    transformed : FittedTransform, optional
+        The TRANSFORM whose features these are.
     place : str, optional
         The definition, for errors.
 
@@ -101,14 +139,63 @@ def fit(
     Raises
     ------
     DataError
-        If there are no features or training rows, the label or weights cannot be learned from, or class_weights do
-        not fit the classes.
+        If there are no features or training rows, the label or weights cannot be learned from, class_weights do not
+        fit the classes, or the estimator refuses the rows.
+    DefinitionError
+        If a SKLEARN's estimator has no such parameter.
     ArtifactError
         If the parameters do not score as the estimator does.
     """
     if not features:
         raise DataError("there are no features to train on", place=place)
-    target = read_label(warehouse, relation, label, model_type=model_type, split_column=split_column, place=place)
+    if model_type in UNLABELLED:
+        fitted, n_rows = fit_unlabelled(
+            warehouse, relation, features, model_type=model_type, options=options, order_by=order_by, place=place
+        )
+        if transformed:
+            whole = replace(fitted.parameters, transform=transformed.outputs, input_columns=transformed.inputs)
+            fitted = replace(fitted, parameters=whole)
+        parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
+        return FitResult(
+            fitted.parameters, fitted.training_info, fitted.warnings, parity, n_train=n_rows, metrics=fitted.metrics
+        )
+    prepared = prepare(
+        warehouse,
+        relation,
+        features,
+        model_type=model_type,
+        label=label,
+        weight_column=weight_column,
+        options=options,
+        split_column=split_column,
+        order_by=order_by,
+        transformed=transformed,
+        place=place,
+    )
+    return prove(warehouse, relation, prepared, fit_prepared(prepared, options), order_by=order_by)
+
+
+def prepare(
+    warehouse: Warehouse,
+    relation: Relation,
+    features: Sequence[FittedFeature],
+    *,
+    model_type: str,
+    label: str,
+    weight_column: str | None,
+    options: Mapping[str, Any],
+    split_column: str,
+    order_by: str,
+    transformed: FittedTransform | None = None,
+    place: str | None = None,
+) -> Prepared:
+    """Read the rows of a relation for fitting; parameters and errors are those of ``fit``, for a model with a label."""
+    if not features:
+        raise DataError("there are no features to train on", place=place)
+    learner = model_type
+    if model_type == "SKLEARN":
+        learner = "SKLEARN_CLASSIFIER" if is_classification(model_type, options) else "SKLEARN_REGRESSOR"
+    target = read_label(warehouse, relation, label, model_type=learner, split_column=split_column, place=place)
     train, evaluation = _read(warehouse, relation, features, target, weight_column, split_column, order_by)
     train = _weighted(train, target, weight_column, options, place)
     if evaluation is not None:
@@ -122,22 +209,46 @@ def fit(
         label_type=target.type,
         classes=target.classes,
         features=tuple(features),
+        transform=transformed.outputs if transformed else (),
+        input_columns=transformed.inputs if transformed else (),
     )
-    if model_type.startswith("RANDOM_FOREST"):
+    form = ESTIMATORS[options["ESTIMATOR"]].form if model_type == "SKLEARN" else None
+    if model_type.startswith("RANDOM_FOREST") or form in ("tree", "forest", "gradient_boosting"):
         _check_float32(train, features, place)
-        fitted = fit_forest(shape, options, train, evaluation)
-    elif model_type.startswith("BOOSTED_TREE"):
-        fitted = fit_boosting(shape, options, train, evaluation)
-    else:
-        fitted = fit_linear(shape, options, train, evaluation)
+    return Prepared(shape, train, evaluation, list(target.warnings), place)
+
+
+def fit_prepared(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
+    """Fit the estimator of the model type; that its parameters score as it does is not proven yet."""
+    with warnings.catch_warnings():
+        # The label's own warning says it in the user's words.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        return _fitted(prepared, options)
+
+
+def _fitted(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
+    shape, train, evaluation, place = prepared.shape, prepared.train, prepared.evaluation, prepared.place
+    if shape.model_type == "SKLEARN":
+        return fit_sklearn(shape, options, train, evaluation, place)
+    if shape.model_type.startswith("RANDOM_FOREST"):
+        return fit_forest(shape, options, train, evaluation)
+    if shape.model_type.startswith("BOOSTED_TREE"):
+        return fit_boosting(shape, options, train, evaluation)
+    if options.get("CALCULATE_P_VALUES"):
+        return fit_with_p_values(shape, options, train, evaluation, place)
+    return fit_linear(shape, options, train, evaluation)
+
+
+def prove(warehouse: Warehouse, relation: Relation, prepared: Prepared, fitted: Fitted, *, order_by: str) -> FitResult:
+    """Return the fitted model once its parameters score as its estimator does, or raise ArtifactError."""
     parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
     return FitResult(
         parameters=fitted.parameters,
         training_info=fitted.training_info,
-        warnings=[*target.warnings, *fitted.warnings],
+        warnings=[*prepared.warnings, *fitted.warnings],
         parity=parity,
-        n_train=len(train),
-        n_eval=len(evaluation) if evaluation is not None else 0,
+        n_train=len(prepared.train),
+        n_eval=len(prepared.evaluation) if prepared.evaluation is not None else 0,
     )
 
 
@@ -173,7 +284,7 @@ def _read(
     labels, is_training = np.empty(n_rows), np.empty(n_rows, dtype=bool)
     weights = np.empty(n_rows) if weight_column else None
     start = 0
-    for batch in warehouse.stream(query.sql(dialect=warehouse.engine)):
+    for batch in warehouse.stream(query.sql(dialect=warehouse.engine, copy=False)):
         stop = start + batch.num_rows
         encoded[start:stop] = matrix(batch, len(features))
         labels[start:stop] = batch.column(_LABEL).to_numpy(zero_copy_only=False)
@@ -245,7 +356,7 @@ def _with_references(features: Sequence[FittedFeature], train: Sample) -> list[F
 
     chosen = []
     for index, feature in enumerate(features):
-        if feature.encoding == "one_hot" and feature.n_slots:
+        if feature.encoding == "one_hot" and feature.n_slots and not feature.reference:
             counts = np.bincount(train.encoded[:, index].astype(np.int64), minlength=feature.n_slots + 1)
             feature = replace(feature, reference=int(counts[1:].argmax()) + 1)  # noqa: PLW2901
         chosen.append(feature)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.scoring.nodes import LARGEST
 from warehouse_ml.scoring.parameters import Parameters, Trees
 
-__all__ = ["boosted_trees", "exact_threshold", "forest_trees"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["boosted_trees", "exact_threshold", "forest_trees", "gradient_trees"]
 
 
 def boosted_trees(estimator: Any) -> Trees:
@@ -34,35 +37,65 @@ def boosted_trees(estimator: Any) -> Trees:
         right=np.where(is_leaf, -1, flat["right"].astype(np.int64)).astype(np.int32),
         value=np.where(is_leaf, flat["value"], 0.0).reshape(-1, 1),
         output=np.array([output for output, _ in predictors], dtype=np.int32),
+        cover=flat["count"].astype(np.float64),
+        gain=np.where(is_leaf, 0.0, flat["gain"]),
     )
 
 
 def forest_trees(estimator: Any, shape: Parameters) -> Trees:
-    """Return the trees of a fitted forest, their thresholds exact for float64 values."""
+    """Return the trees of a fitted forest, or a tree alone, their thresholds exact for float64 values."""
     import numpy as np
 
-    trees = [member.tree_ for member in estimator.estimators_]
-    sizes = [tree.node_count for tree in trees]
-    left = np.concatenate([tree.children_left for tree in trees])
-    is_leaf = left < 0
+    trees = [member.tree_ for member in getattr(estimator, "estimators_", [estimator])]
     value = np.concatenate([tree.value[:, 0, :] for tree in trees])
     if shape.task == "binary":
         value = value[:, 1:]
+    output = np.full(len(trees), -1 if shape.n_outputs > 1 else 0, dtype=np.int32)
+    return _of_trees(trees, value, output, (0.0,) * shape.n_outputs)
+
+
+def gradient_trees(estimator: Any, shape: Parameters) -> Trees:
+    """Return the trees of a fitted gradient boosting, its learning rate in their leaves."""
+    import numpy as np
+
+    trees = [member.tree_ for stage in estimator.estimators_ for member in stage]
+    # scikit-learn gives no public way to where the sums start; the parity check guards what is read here.
+    start = np.ravel(estimator._raw_predict_init(np.zeros((1, len(shape.features)), dtype=np.float32)))
+    # The exponential loss estimates half of the log odds.
+    scale = 2.0 if getattr(estimator, "loss", None) == "exponential" else 1.0
+    value = np.concatenate([tree.value[:, 0, :] for tree in trees]) * estimator.learning_rate * scale
+    output = np.tile(np.arange(shape.n_outputs, dtype=np.int32), len(estimator.estimators_))
+    return _of_trees(trees, value, output, tuple((scale * start).tolist()))
+
+
+def _of_trees(trees: list[Any], value: np.ndarray, output: np.ndarray, baselines: tuple[float, ...]) -> Trees:
+    import numpy as np
+
+    sizes = [tree.node_count for tree in trees]
+    left = np.concatenate([tree.children_left for tree in trees])
+    is_leaf = left < 0
     raw = np.concatenate([tree.threshold for tree in trees])
     split_thresholds = [exact_threshold(threshold) for threshold in raw[~is_leaf].tolist()]
     thresholds = np.zeros(len(raw))
     thresholds[~is_leaf] = split_thresholds
+    cover = np.concatenate([tree.weighted_n_node_samples for tree in trees])
+    impurity = cover * np.concatenate([tree.impurity for tree in trees])
+    roots = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+    right = np.concatenate([tree.children_right for tree in trees])
+    gain = impurity - impurity[roots + left] - impurity[roots + right]
     return Trees(
-        baselines=(0.0,) * shape.n_outputs,
+        baselines=baselines,
         tree=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
         node=np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
         feature=np.where(is_leaf, -1, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
         threshold=thresholds,
         is_missing_left=~is_leaf & np.concatenate([tree.missing_go_to_left for tree in trees]).astype(bool),
         left=np.where(is_leaf, -1, left).astype(np.int32),
-        right=np.where(is_leaf, -1, np.concatenate([tree.children_right for tree in trees])).astype(np.int32),
+        right=np.where(is_leaf, -1, right).astype(np.int32),
         value=np.where(is_leaf[:, None], value, 0.0),
-        output=np.full(len(sizes), -1 if shape.n_outputs > 1 else 0, dtype=np.int32),
+        output=output,
+        cover=cover,
+        gain=np.where(is_leaf, 0.0, gain),
     )
 
 

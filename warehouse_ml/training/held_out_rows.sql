@@ -1,4 +1,4 @@
--- grain: one row per training row that was held out
+-- grain: one row per training row that was held out on one side, eval or test
 -- unit:  as in the training rows
 -- null:  as in the training rows
 select
@@ -7,4 +7,4 @@ select
 
 {% endfor %}
 from {{ relation | ident }} as training_rows
-where training_rows.{{ split | ident }} = 'eval'
+where training_rows.{{ split | ident }} = {{ side | literal }}

@@ -15,6 +15,7 @@ from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of
 from warehouse_ml.templates import statement
+from warehouse_ml.training.preprocessing import EVAL
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -46,7 +47,7 @@ class Verdict:
 
 
 def measure_held_out(
-    warehouse: Warehouse, parameters: Parameters, n_rows: int, threshold: float = 0.5
+    warehouse: Warehouse, parameters: Parameters, n_rows: int, threshold: float = 0.5, *, side: str = EVAL
 ) -> dict[str, float | None]:
     """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name.
 
@@ -60,15 +61,18 @@ def measure_held_out(
         How many rows are held out; at least 1.
     threshold : float
         In [0, 1].
+    side : str
+        ``eval`` or ``test``.
     """
-    features = [feature.name for feature in parameters.features]
+    inputs = [column.name for column in parameters.inputs]
     held_out = statement(
         __package__,
         "held_out_rows.sql",
         warehouse.engine,
         relation=TRAINING_ROWS,
         split=SPLIT,
-        columns=[*features, parameters.label, ROW_HASH],
+        side=side,
+        columns=list(dict.fromkeys([*inputs, parameters.label, ROW_HASH])),
     )
     keep = [ROW_HASH, parameters.label]
     if scoring_path(parameters, n_rows) == "sql":
@@ -99,6 +103,8 @@ def compare_with_champion(
     metrics: Mapping[str, float | None],
     n_rows: int,
     stored: StoredVersion,
+    *,
+    side: str = EVAL,
 ) -> Verdict:
     """Say whether a new version should take over from the champion: it should if it is no worse on the same rows.
 
@@ -110,12 +116,12 @@ def compare_with_champion(
     new = metrics.get(metric)
     if new is None:
         return Verdict(CHALLENGER, f"no {metric} without held-out rows, so nothing says it is better", champion)
-    known = {feature.name.lower() for feature in parameters.features}
-    missing = [feature.name for feature in champion_parameters.features if feature.name.lower() not in known]
+    known = {name.lower() for name in warehouse.columns(all_of(warehouse, TRAINING_ROWS))}
+    missing = [column.name for column in champion_parameters.inputs if column.name.lower() not in known]
     if missing or champion_parameters.task != parameters.task or champion_parameters.label != parameters.label:
         what = f"the champion needs {missing[0]}, which is not selected any more" if missing else "the label changed"
         return Verdict(CHALLENGER, f"not comparable: {what}; promote it by hand if it is meant to serve", champion)
-    old = measure_held_out(warehouse, champion_parameters, n_rows)[metric]
+    old = measure_held_out(warehouse, champion_parameters, n_rows, side=side)[metric]
     is_better = old is None or (new >= old if more_is_better else new <= old)
     told = f"{metric} {new:.4f} against {'nothing' if old is None else f'{old:.4f}'} of version {champion.version}"
     verdict = "no worse" if is_better else "worse"

@@ -119,6 +119,11 @@ def _classes(
             f"{n_unseen:,} rows to evaluate on have a label that no training row has: {', '.join(unseen[:5])}; "
             "they are left out of eval_loss",
         )
+    if len(classes) > 2 and 2 * len(classes) > n_train:
+        warnings = (
+            *warnings,
+            f'the label "{name}" has {len(classes):,} classes in {n_train:,} training rows: not two rows for each',
+        )
     task: Task = "binary" if len(classes) == 2 else "multiclass"
     return Label(name, type_name, task, classes, n_train, n_eval, warnings)
 

@@ -10,6 +10,8 @@ timestamp    seconds since 1970-01-01 UTC, then as a number      seconds, NULL i
 text, enum   one column a category, NULL is one, unknown is 0    1..k alphabetically, 0 NULL and unknown
 ===========  ==================================================  ======================================
 
+Some models need a variant of these: numbers centred but not scaled, or as they are with NULL as the mean.
+
 Where this differs from BigQuery ML: a boolean is a number and not a category of a linear model, and dates and
 timestamps are one number each.
 """
@@ -22,22 +24,29 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.scoring.features import FittedFeature, Kind, cleaned, kind_of
+from warehouse_ml.options import ESTIMATORS
+from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = [
     "EVAL",
+    "LARGEST_SQUARE",
     "MAX_CATEGORIES",
+    "TEST",
     "TRAIN",
     "Family",
     "FeatureColumn",
     "family_of",
     "fit_preprocessing",
     "infer_features",
+    "rounded",
+    "significant",
 ]
 
-Family = Literal["linear", "trees"]
+Family = Literal["linear", "centred", "imputed", "trees", "imputed_trees"]
+"""As in the table, or with other numbers: ``centred``, as linear but in their own unit; ``imputed``, as linear but as
+they are, NULL as the mean; ``imputed_trees``, as trees but NULL as the mean."""
 
 TRAIN = "train"
 """What the split column holds for a row to be trained on."""
@@ -45,9 +54,16 @@ TRAIN = "train"
 EVAL = "eval"
 """What the split column holds for a row to measure the training by."""
 
+TEST = "test"
+"""What the split column holds for a row that training does not look at."""
+
 MAX_CATEGORIES = 10_000
 
-_LARGEST_SQUARE = 1e150
+LARGEST_SQUARE = 1e150
+"""A larger number has no standard deviation: its square overflows."""
+
+# The time that a statement is planned for grows with the square of its aggregates.
+_BATCH = 100
 _DIGITS = 12
 
 
@@ -61,15 +77,41 @@ class FeatureColumn:
         The column.
     kind : str
         ``number``, ``boolean``, ``category``, ``date`` or ``timestamp``.
+    expression : str, optional
+        What stands in the column's place, frozen by TRANSFORM; the name is then what the feature is called.
     """
 
     name: str
     kind: Kind
+    expression: str | None = None
 
 
-def family_of(model_type: str) -> Family:
-    """Return the preprocessing that a model type asks for."""
-    return "linear" if model_type in ("LINEAR_REG", "LOGISTIC_REG") else "trees"
+def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Family:
+    """Return the preprocessing that a model asks for.
+
+    Parameters
+    ----------
+    model_type : str
+        Upper case, one of ``MODEL_TYPES``.
+    options : mapping, optional
+        As ``resolve_options`` gives them; a SKLEARN needs them.
+    """
+    options = options or {}
+    match model_type:
+        case "LINEAR_REG" | "LOGISTIC_REG":
+            return "linear"
+        case "KMEANS" if not options.get("STANDARDIZE_FEATURES", True):
+            # Distances are the same when all rows move together, angles are not.
+            return "imputed" if options.get("DISTANCE_TYPE") == "COSINE" else "centred"
+        case "PCA" if not options.get("SCALE_FEATURES", True):
+            return "centred"
+        case "KMEANS" | "PCA":
+            return "linear"
+        case "SKLEARN":
+            form = ESTIMATORS[options["ESTIMATOR"]].form
+            return "linear" if form == "linear" else "imputed_trees" if form == "gradient_boosting" else "trees"
+        case _:
+            return "trees"
 
 
 def infer_features(
@@ -132,7 +174,7 @@ def fit_preprocessing(
     features : sequence of FeatureColumn
         What to fit, in the order of the model.
     family : str
-        ``linear`` or ``trees``.
+        As ``family_of`` gives it.
     split_column : str
         The column that holds ``train``, ``eval`` or ``test``.
     place : str, optional
@@ -141,7 +183,7 @@ def fit_preprocessing(
     Returns
     -------
     tuple of FittedFeature
-        Two statements for all of them together. Means and deviations are rounded to twelve digits, because the last
+        Two statements for each hundred of them. Means and deviations are rounded to twelve digits, because the last
         ones depend on the order in which threads finish, and a version must come out the same each time.
 
     Raises
@@ -150,9 +192,25 @@ def fit_preprocessing(
         If there are no training rows, a number is not finite or too large to be squared, or a column has more than
         ten thousand categories.
     """
+    fitted: list[FittedFeature] = []
+    for start in range(0, len(features), _BATCH):
+        batch = features[start : start + _BATCH]
+        fitted += _fit_batch(warehouse, relation, batch, family, split_column=split_column, place=place)
+    return tuple(fitted)
+
+
+def _fit_batch(
+    warehouse: Warehouse,
+    relation: Relation,
+    features: Sequence[FeatureColumn],
+    family: Family,
+    *,
+    split_column: str,
+    place: str | None,
+) -> list[FittedFeature]:
     unfitted = [_unfitted(feature, family) for feature in features]
     names = [_names(index, feature, warehouse.engine) for index, feature in enumerate(unfitted)]
-    context = {"relation": relation, "split": split_column, "largest": _LARGEST_SQUARE}
+    context = {"relation": relation, "split": split_column, "largest": LARGEST_SQUARE}
     sql = statement(__package__, "preprocessing_statistics.sql", warehouse.engine, features=names, **context)
     found = warehouse.fetch(sql).to_pylist()[0]
     if not found["n_rows"]:
@@ -165,28 +223,45 @@ def fit_preprocessing(
         sql = statement(__package__, "preprocessing_categories.sql", warehouse.engine, features=categorical, **context)
         for row in warehouse.fetch(sql).to_pylist():
             categories[row["feature"]].add(row["category"])
-    return tuple(
+    return [
         _with_categories(feature, categories[index])
         if feature.kind == "category"
-        else _with_moments(feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index))
+        else _with_moments(
+            feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index), family
+        )
         for index, feature in enumerate(unfitted)
-    )
+    ]
+
+
+def rounded(mean: float, stddev: float) -> tuple[float, float]:
+    """Return mean and standard deviation with the digits that do not depend on the order of the rows."""
+    # The mean is as exact as the deviation makes sense, also where it is close to 0.
+    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
+    return round(mean, decimals), significant(stddev)
+
+
+def significant(value: float) -> float:
+    """Return a number with the digits that a sum keeps in whatever order its terms are added."""
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     if feature.kind == "category":
-        return FittedFeature(feature.name, feature.kind, "one_hot" if family == "linear" else "label")
-    return FittedFeature(feature.name, feature.kind, "standard" if family == "linear" else "double")
+        encoding: Encoding = "label" if family in ("trees", "imputed_trees") else "one_hot"
+    else:
+        encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
+        encoding = encodings.get(family, "standard")
+    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression)
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:
     return {
         "index": index,
-        "column": feature.name,
+        "column": value_of(feature, table=None).sql(dialect=engine, copy=False),
         "kind": feature.kind,
         "name": f"value_{index}",
         "raw_name": f"raw_{index}",
-        "value": cleaned(feature, table=None).sql(dialect=engine),
+        "value": cleaned(feature, table=None).sql(dialect=engine, copy=False),
     }
 
 
@@ -196,7 +271,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
         raise DataError(
             f'column "{name}" has {found[f"n_categories_{index}"]:,} categories, more than {MAX_CATEGORIES:,}',
             place=place,
-            hint=f'leave "{name}" out if it is an identifier, or join rare categories in the query',
+            hint=f'leave "{name}" out if it is an identifier; else join rare ones, or hash them, in the query',
         )
     if feature.kind == "number" and found[f"n_not_finite_{index}"]:
         raise DataError(
@@ -205,9 +280,9 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
             place=place,
             hint="turn such values into NULL in the query",
         )
-    if family == "linear" and feature.kind == "number" and found[f"n_{index}"]:
+    if family != "trees" and feature.kind == "number" and found[f"n_{index}"]:
         largest = max(abs(found[f"min_{index}"]), abs(found[f"max_{index}"]))
-        if largest > _LARGEST_SQUARE:
+        if largest > LARGEST_SQUARE:
             raise DataError(
                 f'column "{name}" reaches {largest:g}, and cannot be standardised',
                 place=place,
@@ -219,14 +294,16 @@ def _is_constant(found: Mapping[str, Any], index: int) -> bool:
     return bool(found[f"min_{index}"] == found[f"max_{index}"])
 
 
-def _with_moments(feature: FittedFeature, mean: float | None, stddev: float | None, is_constant: bool) -> FittedFeature:
-    if feature.encoding != "standard" or mean is None or stddev is None:
+def _with_moments(
+    feature: FittedFeature, mean: float | None, stddev: float | None, is_constant: bool, family: Family
+) -> FittedFeature:
+    if feature.encoding == "double" or mean is None or stddev is None:
         return feature
     if is_constant or stddev == 0:
-        return replace(feature, mean=mean)
-    # The mean is as exact as the deviation makes sense, also where it is close to 0.
-    decimals = _DIGITS - 1 - math.floor(math.log10(stddev))
-    return replace(feature, mean=round(mean, decimals), stddev=float(f"{stddev:.{_DIGITS}g}"))
+        # A constant in its own unit still tells how far another row is from it.
+        return replace(feature, mean=mean, stddev=1.0 if family == "centred" else 0.0)
+    mean, stddev = rounded(mean, stddev)
+    return replace(feature, mean=mean, stddev=1.0 if family == "centred" else stddev)
 
 
 def _with_categories(feature: FittedFeature, found: set[str | None]) -> FittedFeature:

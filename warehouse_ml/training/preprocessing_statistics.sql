@@ -1,5 +1,5 @@
-{#- Names: `relation`; `split`, the column that says train, eval or test; `features`, each with index, column, kind
-    and value (an expression), in the order of the model. -#}
+{#- Names: `relation`; `split`, the column that says train, eval or test; `features`, each with index, kind, column
+    and value (expressions), in the order of the model. -#}
 -- grain: one row
 -- unit:  n_* are counts of training rows; mean_* and stddev_* (population) are in the unit of the encoded value:
 --        numbers as they are, booleans 0 or 1, days for dates, seconds for timestamps
@@ -9,7 +9,7 @@ with training_rows as (
         {% for feature in features %}
         {{ feature.value }} as {{ feature.name | ident }},
         {% if feature.kind == 'number' %}
-        {{ as_double(feature.column | ident) }} as {{ feature.raw_name | ident }},
+        {{ as_double(feature.column) }} as {{ feature.raw_name | ident }},
         {% endif %}
         {% endfor %}
         1 as one

@@ -1,3 +1,3 @@
-{#- The query starts on line 2, so that an error's line less one is the query's. -#}
+{#- The query stands as it is written, so that an error's place in it can be found. -#}
 create or replace temp table {{ relation | ident }} as
 {{ query }}

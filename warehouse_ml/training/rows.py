@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
+from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import environment, statement
+from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["ROW_HASH", "SPLIT", "TRAINING_ROWS", "RowSummary", "read_training_rows", "refuse_disguised_labels"]
@@ -20,10 +22,13 @@ ROW_HASH = "wml_row_hash"
 SPLIT = "wml_split"
 
 _READ = Relation("_wml_read_rows")
+_DERIVED = Relation("_wml_derived_rows")
 
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
 _SAMPLE_ROWS = 20_000
+# The engine keeps a table of its own for each distinct count of a statement: 300 features at once took a minute.
+_BATCH = 8
 _EXACT_CORRELATION = 1 - 1e-9
 _NUMBERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
@@ -42,6 +47,10 @@ class RowSummary:
     n_rows, n_train, n_eval, n_test : int
     data_hash : str
         Of the rows, whatever their order.
+    n_held_out_by_null : int
+        Rows held out of training that have no value in DATA_SPLIT_COL.
+    derived : mapping of str to str
+        The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
     """
 
     columns: dict[str, str]
@@ -50,10 +59,14 @@ class RowSummary:
     n_eval: int
     n_test: int
     data_hash: str
+    n_held_out_by_null: int = 0
+    derived: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> RowSummary:
+def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
     """Read the rows of a model's query into ``TRAINING_ROWS``, with ``wml_row_hash`` and ``wml_split``.
+
+    The query may ask other models, with ``ml.*`` calls; the context answers them.
 
     Raises
     ------
@@ -64,17 +77,30 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
     DataError
         If there is no row to train on, or a label is missing.
     """
-    sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=definition.query)
-    try:
+    warehouse = context.warehouse
+    query = expand(definition.query, context, place=definition.place, at=definition.query_at)
+    sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
+    with placing(query, warehouse):
         warehouse.run(sql)
-    except SqlError as error:
-        raise diagnosed(error, warehouse).placed(definition.place, first_line=definition.query_line - 1) from None
-    columns = warehouse.columns(all_of(warehouse, _READ))
+    selected = warehouse.columns(all_of(warehouse, _READ))
+    read, derived = _derive(warehouse, definition, selected) if definition.transform else (_READ, {})
+    columns = warehouse.columns(all_of(warehouse, read)) if derived else selected
     split = definition.split
-    label = _named(columns, definition.label, "label column", definition)
+    label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
+    if split.method == "CUSTOM" and columns[str(split_column)].upper() not in ("BOOLEAN", "VARCHAR"):
+        raise DefinitionError(
+            f'data_split_col "{split_column}" is {columns[str(split_column)]}, and a custom split needs a boolean',
+            place=definition.query_place,
+            hint="true holds a row out; a text that says TRAIN, EVAL or TEST will do as well",
+        )
     if definition.weight_column:
-        _named(columns, definition.weight_column, "instance_weight_col", definition)
+        weight = _named(columns, definition.weight_column, "instance_weight_col", definition)
+        if not _is_number(columns[weight]):
+            raise DefinitionError(
+                f'instance_weight_col "{weight}" is {columns[weight]}, and a weight is a number',
+                place=definition.query_place,
+            )
     quote = environment(warehouse.engine).filters["ident"]
     held_out = split.eval_fraction + split.test_fraction
     run_file(
@@ -83,29 +109,67 @@ def read_training_rows(warehouse: Warehouse, definition: ModelDefinition) -> Row
         "split.sql",
         {"eval_fraction": split.eval_fraction, "test_fraction": split.test_fraction, "held_out": held_out},
         target=TRAINING_ROWS,
-        relation=_READ,
+        relation=read,
         columns=list(columns),
         quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
         method=split.method,
+        is_tuned=definition.tuning is not None,
         column_name=split_column,
         column_type=columns.get(split_column or "", ""),
     )
-    warehouse.run(
-        statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=_READ)
-    )
+    for relation in dict.fromkeys((_READ, read)):
+        warehouse.run(
+            statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=relation)
+        )
     row = one_row(
         warehouse,
-        statement(__package__, "describe_rows.sql", warehouse.engine, relation=TRAINING_ROWS, label=label),
+        statement(
+            __package__,
+            "describe_rows.sql",
+            warehouse.engine,
+            relation=TRAINING_ROWS,
+            label=label,
+            split_column=split_column,
+        ),
     )
     _check_counts(row, definition, label)
     return RowSummary(
-        columns=columns,
+        columns=selected,
         n_rows=row["n_rows"],
         n_train=row["n_train"],
         n_eval=row["n_eval"],
         n_test=row["n_test"],
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
+        n_held_out_by_null=row.get("n_held_out_by_null", 0),
+        derived=derived,
     )
+
+
+def _derive(
+    warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str]
+) -> tuple[Relation, dict[str, str]]:
+    """Add the label, weight and split column that TRANSFORM makes; return where they are, and their expressions."""
+    roles = {definition.label: "label", definition.weight_column: "weight", definition.split.column: "split column"}
+    rows = Rows(warehouse, _READ, columns, next(iter(columns)), SPLIT, definition.place)
+    derived = derived_columns(rows, definition.transform, {name: told for name, told in roles.items() if name})
+    if not derived:
+        return _READ, derived
+    kept = [name for name in columns if name.lower() not in {made.lower() for made in derived}]
+    sql = statement(
+        "warehouse_ml.training.transform",
+        "derived_columns.sql",
+        warehouse.engine,
+        target=_DERIVED,
+        relation=_READ,
+        kept=kept,
+        derived=derived,
+    )
+    try:
+        warehouse.run(sql)
+    except SqlError as error:
+        told = ", ".join(f'"{name}"' for name in derived)
+        raise DataError(f"{told} of TRANSFORM fails on a row: {error.what}", place=definition.place) from None
+    return _DERIVED, derived
 
 
 def refuse_disguised_labels(
@@ -129,14 +193,17 @@ def refuse_disguised_labels(
         return
     # A sample shows what cannot be a disguise; what still may be is looked at on every row.
     for share in (min(1.0, _SAMPLE_ROWS / rows.n_train), 1.0):
-        sql = statement(
-            __package__, file, warehouse.engine, relation=TRAINING_ROWS, features=listed, label=definition.label
-        )
-        row = one_row(warehouse, sql, {"most_hash": int(share * 2**60)})
-        told = [
-            _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature, share < 1)
-            for index, feature in enumerate(listed)
-        ]
+        told = []
+        for start in range(0, len(listed), _BATCH):
+            batch = listed[start : start + _BATCH]
+            sql = statement(
+                __package__, file, warehouse.engine, relation=TRAINING_ROWS, features=batch, label=definition.label
+            )
+            row = one_row(warehouse, sql, {"most_hash": int(share * 2**60)})
+            told += [
+                _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature, share < 1)
+                for index, feature in enumerate(batch)
+            ]
         listed = [feature for feature, reason in zip(listed, told, strict=True) if reason]
         if not listed:
             return
@@ -170,7 +237,7 @@ def _is_number_again(row: dict[str, Any], index: int) -> str | None:
 
 
 def _check_counts(row: dict[str, Any], definition: ModelDefinition, label: str) -> None:
-    place = f"{definition.place}:{definition.query_line}"
+    place = partial(definition.source.at, definition.query_start)
     if not row["n_rows"]:
         raise DataError(
             "the training query returns no rows",
@@ -203,11 +270,11 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
             return column
     raise DefinitionError(
         f'the {what} "{name}" is not selected',
-        place=f"{definition.place}:{definition.query_line}",
+        place=definition.query_place,
         has=list(columns),
         hint=did_you_mean(name, list(columns)),
     )
 
 
 def _is_number(type_name: str) -> bool:
-    return type_name.upper().startswith(_NUMBERS)
+    return type_name.upper().startswith(_NUMBERS) and not type_name.endswith("]")

@@ -117,6 +117,12 @@ select
     case
 {% if method == 'NO_SPLIT' %}
         when true then 'train'
+{% elif method == 'AUTO_SPLIT' and is_tuned %}
+        -- Under 500 rows all train; above, some choose a trial and others measure what was chosen.
+        when ranked.n_rows < 500 then 'train'
+        when ranked.position <= ranked.n_rows * {{ param('eval_fraction') }} then 'eval'
+        when ranked.position <= ranked.n_rows * {{ param('held_out') }} then 'test'
+        else 'train'
 {% elif method == 'AUTO_SPLIT' %}
         when placed.is_held_out then 'eval'
         else 'train'

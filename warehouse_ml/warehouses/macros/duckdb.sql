@@ -110,6 +110,21 @@ create or replace temp table {{ name }} as
 quantile_disc({{ expression }}, [{% for i in range(1, n) %}{{ i }}e0 / {{ n }}{% if not loop.last %}, {% endif %}{% endfor %}])
 {%- endmacro -%}
 
+{#- The middle value; of an even number of rows, the mean of the two in the middle. Null is left out. -#}
+{%- macro median(expression) -%}
+quantile_cont({{ expression }}, 0.5e0)
+{%- endmacro -%}
+
+{#- The values at shares of the rows, each a pair (i, n) for i / n; every one is a value that occurs; null is left out. -#}
+{%- macro quantiles_at(expression, shares) -%}
+quantile_disc({{ expression }}, [{% for share in shares %}{{ share[0] }}e0 / {{ share[1] }}{% if not loop.last %}, {% endif %}{% endfor %}])
+{%- endmacro -%}
+
+{#- One row for each different element of a list; null elements are left out. To be written in a select list. -#}
+{%- macro each_element(list) -%}
+unnest(list_distinct({{ list }}))
+{%- endmacro -%}
+
 {#- An element of a list; the first is 1. -#}
 {%- macro element(list, position) -%}
 ({{ list }})[{{ position }}]
@@ -147,6 +162,32 @@ end
 case when {{ z }} > 0 then 1e0 - {{ normal_upper_tail('abs(' ~ z ~ ')') }} else {{ normal_upper_tail('abs(' ~ z ~ ')') }} end
 {%- endmacro -%}
 
+{#-
+    A table function of one relation, called by any client without the toolkit. `body` reads `wml_input`; `told` says
+    which version it is. DuckDB takes the relation's name as text: predict_churn('some_table').
+-#}
+{%- macro create_table_function(name, body) -%}
+create or replace macro {{ name }}(relation) as table
+with wml_input as (
+    select wml_row, wml_row.*
+    from (select asked as wml_row from query_table(relation) as asked)
+)
+
+{{ body }}
+{%- endmacro -%}
+
+{%- macro describe_table_function(name, told) -%}
+comment on macro table {{ name }} is {{ told | literal }}
+{%- endmacro -%}
+
+{%- macro drop_table_function(name) -%}
+drop macro table if exists {{ name }}
+{%- endmacro -%}
+
+{%- macro raise_error(text) -%}
+error({{ text | literal }})
+{%- endmacro -%}
+
 {#- Equal, or both null; as a condition of a join. -#}
 {%- macro same(left, right) -%}
 {{ left }} is not distinct from {{ right }}
@@ -179,4 +220,47 @@ case
 {%- macro variance_of_mean(total, squares, weight, weight_squares) -%}
 ({{ safe_divide(squares, weight) }} - {{ safe_divide(total, weight) }} * {{ safe_divide(total, weight) }})
     / nullif({{ safe_divide(weight ~ ' * ' ~ weight, weight_squares) }} - 1e0, 0e0)
+{%- endmacro -%}
+
+{#- The Jensen-Shannon divergence, to base 2, of two distributions over the same buckets: an aggregate over the buckets
+    of their shares, in [0, 1] but for rounding. -#}
+{%- macro jensen_shannon(expected, observed) -%}
+sum(
+    case when {{ expected }} > 0 then {{ expected }} * ln(2e0 * {{ expected }} / ({{ expected }} + {{ observed }})) else 0e0 end
+    + case when {{ observed }} > 0 then {{ observed }} * ln(2e0 * {{ observed }} / ({{ expected }} + {{ observed }})) else 0e0 end
+) / (2e0 * ln(2e0))
+{%- endmacro -%}
+
+{#- One value of named fields; `fields` is a dict of name to expression. -#}
+{%- macro record(fields) -%}
+struct_pack({% for name, expression in fields.items() %}{{ name }} := {{ expression }}{% if not loop.last %}, {% endif %}{% endfor %})
+{%- endmacro -%}
+
+{%- macro record_type(fields) -%}
+struct({% for name, kind in fields.items() %}{{ name }} {{ kind }}{% if not loop.last %}, {% endif %}{% endfor %})
+{%- endmacro -%}
+
+{%- macro list_type(of) -%}
+{{ of }}[]
+{%- endmacro -%}
+
+{%- macro list_length(list) -%}
+len({{ list }})
+{%- endmacro -%}
+
+{#- The elements of a list as rows, called `element`; to be written after the list's own relation in a FROM clause. -#}
+{%- macro cross_join_elements(list, element) -%}
+cross join unnest({{ list }}) as {{ element }}_rows({{ element }})
+{%- endmacro -%}
+
+{#- The elements of a list from a position on; the first is 1. -#}
+{%- macro list_from(list, position) -%}
+({{ list }})[{{ position }}:]
+{%- endmacro -%}
+
+{#- A list of values that occur, null left out: the two in the middle (one of them twice where the number of rows is
+    odd), then the n + 1 that begin and end n equal parts of the rows. A share is taken a hair lower, so that rounding
+    never passes over the row it falls on; the second middle a hair higher, for the row after. -#}
+{%- macro middle_and_quantiles(expression, n) -%}
+quantile_disc({{ expression }}, [0.5e0 - 1e-13, 0.5e0 + 1e-13] || [case when i in (0, {{ n }}) then i / {{ n }} else i / {{ n }} - 1e-13 end for i in range(0, {{ n + 1 }})])
 {%- endmacro -%}

@@ -1,0 +1,1 @@
+{{ drop_table_function(name | ident) }}

@@ -1,0 +1,17 @@
+-- grain: one row per hyperparameter trial of a training run
+-- unit:  hyperparameters and metrics as JSON; durations in seconds
+-- null:  error is null where the trial succeeded
+insert into {{ 'trials' | wml }} (
+    run_id, model, trial_id, hyperparameters, metrics, status, error, is_optimal, duration_seconds
+)
+values (
+    {{ param('run_id') }},
+    {{ param('model') }},
+    {{ param('trial_id') }},
+    {{ param('hyperparameters') }},
+    {{ param('metrics') }},
+    {{ param('status') }},
+    {{ param('error') }},
+    {{ param('is_optimal') }},
+    {{ param('duration_seconds') }}
+)

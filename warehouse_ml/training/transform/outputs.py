@@ -1,0 +1,226 @@
+"""From TRANSFORM's outputs to the features of a model, each of them one number or one text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from warehouse_ml.errors import DataError, DefinitionError
+from warehouse_ml.scalar_sql import DIALECT
+from warehouse_ml.scoring import manual, nodes
+from warehouse_ml.scoring.features import FittedFeature, input_kind, kind_of
+from warehouse_ml.training.preprocessing import MAX_CATEGORIES, Family, FeatureColumn
+from warehouse_ml.training.transform.freeze import Frozen, Rows, types_of
+from warehouse_ml.training.transform.statistics import Statistics
+from warehouse_ml.transform_clause import TransformItem
+
+__all__ = ["MAX_COLUMNS", "features_of"]
+
+MAX_COLUMNS = 1_000
+"""How many features one output may become."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Value:
+    """A feature to be: a name and an expression of one row."""
+
+    name: str
+    expression: exp.Expr
+    item: TransformItem
+
+
+def features_of(rows: Rows, frozen: Sequence[Frozen], family: Family) -> list[FeatureColumn | FittedFeature]:
+    """Return the features of a model.
+
+    Parameters
+    ----------
+    rows : Rows
+    frozen : sequence of Frozen
+        The outputs that are features.
+    family : str
+        ``linear`` or ``trees``.
+
+    Returns
+    -------
+    list
+        In the order of the outputs: what automatic preprocessing is still to fit, and what is fitted already.
+
+        =====================================  =============================================================
+        output                                 features
+        =====================================  =============================================================
+        a number, text, boolean, date...       one
+        ``one_hot_encoder``                    linear: one with a column for each category; trees: as below
+        ``multi_hot_encoder``, list of texts   ``name[category]``, 0 or 1, for each
+        list of numbers                        ``name[1]``, ``name[2]``..., as many as a training row has
+        struct                                 ``name.field`` for each, as above
+        =====================================  =============================================================
+
+    Raises
+    ------
+    DefinitionError
+        If an output's type cannot be a feature, or two features have one name.
+    DataError
+        If an output becomes too many features.
+    """
+    features: list[FeatureColumn | FittedFeature] = []
+    plain = [_Value(one.item.name, one.expression, one.item) for one in frozen if one.encoded is None]
+    made = _from_values(rows, plain, family)
+    for one in frozen:
+        encoded = one.encoded
+        if encoded is None:
+            features += made[one.item.name]
+        elif encoded.name == "one_hot_encoder" and family == "linear":
+            reference = 0 if encoded.dropped is None else encoded.vocabulary.index(encoded.dropped) + 1
+            features.append(
+                FittedFeature(
+                    one.item.name,
+                    "category",
+                    "one_hot",
+                    categories=encoded.vocabulary,
+                    reference=reference,
+                    expression=encoded.operand.sql(dialect=DIALECT),
+                )
+            )
+        else:
+            test = _equals if encoded.name == "one_hot_encoder" else _contains
+            categories = [category for category in encoded.vocabulary if category != encoded.dropped]
+            features += _indicators(rows, one.item, encoded.operand, categories, test, family)
+    _check_names(features, rows.place)
+    return features
+
+
+def _from_values(
+    rows: Rows, values: Sequence[_Value], family: Family
+) -> dict[str, list[FeatureColumn | FittedFeature]]:
+    """Return the features of outputs by their names; structs and lists are taken apart first."""
+    found: dict[str, list[FeatureColumn | FittedFeature]] = {value.item.name: [] for value in values}
+    types = dict(zip(values, _types(rows, values), strict=True))
+    values = [part for value in values for part in _fields(value, types[value])]
+    types = dict(zip(values, _types(rows, values), strict=True))
+    statistics = Statistics(rows.warehouse, rows.relation, rows.split_column)
+    for value in values:
+        if input_kind(types[value]) == "category[]":
+            statistics.ask_frequencies(manual.as_texts(value.expression), MAX_CATEGORIES, 0, is_list=True)
+        elif input_kind(types[value]) == "number[]":
+            statistics.ask_aggregate(_longest(value.expression))
+    statistics.run()
+    for value in values:
+        kind = kind_of(types[value])
+        own = found[value.item.name]
+        if kind is not None:
+            own.append(FeatureColumn(value.name, kind, value.expression.sql(dialect=DIALECT)))
+        elif input_kind(types[value]) == "category[]":
+            texts = manual.as_texts(value.expression)
+            categories = sorted(statistics.frequencies(texts, MAX_CATEGORIES, 0, is_list=True).categories)
+            own += _indicators(rows, value.item, texts, categories, _contains, family, value.name)
+        elif input_kind(types[value]) == "number[]":
+            longest = statistics.aggregate(_longest(value.expression)).this
+            length = 0 if isinstance(longest, exp.Null) else int(longest.name)
+            _check_count(rows, value.item, length, value.name, "write out the elements that matter")
+            own += [_element(value, position) for position in range(1, length + 1)]
+        else:
+            raise DefinitionError(
+                f'"{value.name}" of TRANSFORM is {types[value]}, which cannot be a feature',
+                place=value.item.place,
+                has=[
+                    "numbers",
+                    "BOOLEAN",
+                    "VARCHAR",
+                    "DATE",
+                    "TIMESTAMP",
+                    "lists of numbers or texts",
+                    "structs of such",
+                ],
+                hint="cast it, or leave it out",
+            )
+    return found
+
+
+def _types(rows: Rows, values: Sequence[_Value]) -> list[str]:
+    return types_of(rows, [(value.expression, value.item) for value in values]) if values else []
+
+
+def _fields(value: _Value, type_name: str) -> list[_Value]:
+    """Return the fields of a struct, taken from where it is written out if it is, or else the value itself."""
+    struct = value.expression.unnest()
+    if isinstance(struct, exp.Struct):
+        return [
+            _Value(f"{value.name}.{field.this.name}", field.expression, value.item)
+            for field in struct.expressions
+            if isinstance(field, exp.PropertyEQ)
+        ]
+    if not type_name.upper().startswith("STRUCT(") or type_name.endswith("]"):
+        return [value]
+    fields = exp.DataType.build(type_name, dialect=DIALECT).expressions
+    return [
+        _Value(
+            f"{value.name}.{field.this.name}",
+            exp.StructExtract(this=value.expression.copy(), expression=nodes.text(field.this.name)),
+            value.item,
+        )
+        for field in fields
+    ]
+
+
+def _longest(expression: exp.Expr) -> exp.Expr:
+    return exp.Max(this=exp.Anonymous(this="LENGTH", expressions=[expression.copy()]))
+
+
+def _element(value: _Value, position: int) -> FeatureColumn:
+    listed = exp.Paren(this=value.expression.copy())
+    element = exp.Anonymous(this="LIST_EXTRACT", expressions=[listed, exp.Literal.number(position)])
+    return FeatureColumn(f"{value.name}[{position}]", "number", element.sql(dialect=DIALECT, copy=False))
+
+
+def _indicators(
+    rows: Rows,
+    item: TransformItem,
+    operand: exp.Expr,
+    categories: Sequence[str],
+    test: Callable[[exp.Expr, str], exp.Expr],
+    family: Family,
+    name: str | None = None,
+) -> Iterable[FittedFeature]:
+    """Return a feature for each category: 1 where a row has it, else 0, and nothing more is done to it."""
+    name = name or item.name
+    _check_count(rows, item, len(categories), name, "lower top_k, or raise frequency_threshold, of its encoder")
+    for category in categories:
+        has_it = nodes.case([(test(operand, category), nodes.number(1.0))], nodes.number(0.0))
+        is_linear = family == "linear"
+        yield FittedFeature(
+            f"{name}[{category}]",
+            "number",
+            "standard" if is_linear else "double",
+            mean=0.0,
+            stddev=1.0 if is_linear else 0.0,
+            expression=has_it.sql(dialect=DIALECT, copy=False),
+        )
+
+
+def _equals(operand: exp.Expr, category: str) -> exp.Expr:
+    return exp.EQ(this=manual.as_text(operand), expression=nodes.text(category))
+
+
+def _contains(operand: exp.Expr, category: str) -> exp.Expr:
+    return exp.ArrayContains(this=manual.as_texts(operand), expression=nodes.text(category))
+
+
+def _check_count(rows: Rows, item: TransformItem, n_columns: int, name: str, hint: str) -> None:
+    if n_columns > MAX_COLUMNS:
+        raise DataError(
+            f'"{name}" of TRANSFORM would become {n_columns:,} columns, more than {MAX_COLUMNS:,}',
+            place=item.place,
+            hint=hint,
+        )
+
+
+def _check_names(features: Sequence[FeatureColumn | FittedFeature], place: str) -> None:
+    seen: set[str] = set()
+    for feature in features:
+        if feature.name.casefold() in seen:
+            raise DefinitionError(
+                f'two features would be called "{feature.name}"', place=place, hint="rename an output of TRANSFORM"
+            )
+        seen.add(feature.name.casefold())
