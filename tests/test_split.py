@@ -102,3 +102,12 @@ def test_the_parts_are_disjoint_and_complete(evaluation: float, test: float) -> 
     assert len(found) == 2_000
     assert {row["wml_split"] for row in found} <= {"train", "eval", "test"}
     assert abs(len(held_out(found)) / 2_000 - evaluation) < 0.05
+
+
+@pytest.mark.parametrize(("n_rows", "n_kinds", "n_held_out"), [(1000, 1, 200), (1000, 3, 200), (60_000, 7, 10_000)])
+def test_auto_split_holds_out_as_many_of_equal_rows(n_rows: int, n_kinds: int, n_held_out: int) -> None:
+    source = f"select n % {n_kinds} as n, n % {n_kinds} + 1 as y from range({n_rows}) as t(n)"
+    found = split("auto_split", source)
+    assert len(found) == n_rows
+    assert len(held_out(found)) == n_held_out
+    assert len(set(held_out(found))) == -(-n_held_out * n_kinds // n_rows)

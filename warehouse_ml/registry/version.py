@@ -245,7 +245,9 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Return a table as one Parquet file."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    # Doubles hardly repeat: a dictionary of them costs time and saves nothing.
+    repeating = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
     return sink.getvalue()
 
 

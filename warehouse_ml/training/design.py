@@ -34,11 +34,16 @@ class Design:
         from scipy import sparse
 
         n_rows = len(encoded)
+        if all(feature.encoding != "one_hot" for feature in self._features):
+            return encoded
         if self._is_dense:
             dense = np.zeros((n_rows, self._starts[-1]))
-            for index in range(len(self._features)):
-                rows, columns, values = self._entries(index, encoded[:, index])
-                dense[rows, columns] = values
+            for index, feature in enumerate(self._features):
+                if feature.encoding == "one_hot":
+                    rows, columns, values = self._entries(index, encoded[:, index])
+                    dense[rows, columns] = values
+                else:
+                    dense[:, self._starts[index]] = encoded[:, index]
             return dense
         parts = [self._entries(index, encoded[:, index]) for index in range(len(self._features))]
         rows, columns, values = (np.concatenate([part[i] for part in parts]) for i in range(3))

@@ -275,9 +275,12 @@ def _read(
         copy=False,
     )
     query = query.where(exp.In(this=split.copy(), expressions=[nodes.text(TRAIN), nodes.text(EVAL)]), copy=False)
-    query = query.order_by(exp.Ordered(this=nodes.column(order_by, nodes.INPUT)), copy=False)
+    # The rows to train on come first, so that both samples are parts of one matrix and not copies.
+    first, then = exp.Ordered(this=is_train.copy(), desc=True), exp.Ordered(this=nodes.column(order_by, nodes.INPUT))
+    query = query.order_by(first, then, copy=False)
     n_rows = target.n_train + target.n_eval
-    encoded = np.empty((n_rows, len(features)), order="F")
+    is_linear = all(feature.encoding in ("standard", "one_hot") for feature in features)
+    encoded = np.empty((n_rows, len(features)), order="C" if is_linear else "F")
     labels, is_training = np.empty(n_rows), np.empty(n_rows, dtype=bool)
     weights = np.empty(n_rows) if weight_column else None
     start = 0
@@ -290,14 +293,14 @@ def _read(
             weights[start:stop] = batch.column(_WEIGHT).to_numpy(zero_copy_only=False)
         start = stop
 
-    def sample(rows: np.ndarray) -> Sample:
+    def sample(rows: np.ndarray | slice) -> Sample:
         values = labels[rows] if target.task == "regression" else labels[rows].astype(np.int64)
         return Sample(encoded[rows], values, None if weights is None else weights[rows])
 
     # A class that no training row has cannot be evaluated.
     is_known = np.ones(n_rows, dtype=bool) if target.task == "regression" else labels >= 0
     held_out = ~is_training & is_known
-    return sample(is_training), sample(held_out) if held_out.any() else None
+    return sample(slice(target.n_train)), sample(held_out) if held_out.any() else None
 
 
 def _weighted(
