@@ -11,7 +11,7 @@ with hashed as (
     from {{ relation | ident }} as training_rows
 ),
 
-{% if method == 'AUTO_SPLIT' %}
+{% if method == 'AUTO_SPLIT' and not is_tuned %}
 -- The rows with the lowest hashes are held out. Only the last of them is looked for, because numbering whole rows costs
 -- more than hashing them.
 counted as (
@@ -75,7 +75,7 @@ placed as (
     cross join lower_than_last
     cross join last_held_out
 )
-{% elif method == 'SEQ' %}
+{% elif method in ('AUTO_SPLIT', 'SEQ') %}
 counted as (
     select count(*) as n_rows
     from hashed
@@ -88,10 +88,12 @@ placed as (
 {% endfor %}
         hashed.wml_row_hash,
         counted.n_rows,
-        -- The latest rows are held out; rows without a time count as latest.
         row_number() over (
             order by
+{% if method == 'SEQ' %}
+                -- The latest rows are held out; rows without a time count as latest.
                 hashed.{{ column_name | ident }} asc nulls last,
+{% endif %}
                 hashed.wml_row_hash asc
         ) as position
     from hashed
@@ -119,9 +121,9 @@ select
         when true then 'train'
 {% elif method == 'AUTO_SPLIT' and is_tuned %}
         -- Under 500 rows all train; above, some choose a trial and others measure what was chosen.
-        when ranked.n_rows < 500 then 'train'
-        when ranked.position <= ranked.n_rows * {{ param('eval_fraction') }} then 'eval'
-        when ranked.position <= ranked.n_rows * {{ param('held_out') }} then 'test'
+        when placed.n_rows < 500 then 'train'
+        when placed.position <= placed.n_rows * {{ param('eval_fraction') }} then 'eval'
+        when placed.position <= placed.n_rows * {{ param('held_out') }} then 'test'
         else 'train'
 {% elif method == 'AUTO_SPLIT' %}
         when placed.is_held_out then 'eval'
