@@ -12,7 +12,7 @@ from sqlglot import exp
 from warehouse_ml.functions.predict import predicted
 from warehouse_ml.functions.scored import threshold_of
 from warehouse_ml.registry import CHAMPION, Registry, StoredVersion
-from warehouse_ml.scoring import compile_scoring, nodes, scoring_path
+from warehouse_ml.scoring import compile_scoring, nodes
 from warehouse_ml.tables import run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
@@ -49,7 +49,7 @@ def prediction_of_rows(stored: StoredVersion, engine: str) -> str:
     A struct carries columns that nobody knows when the function is made.
     """
     parameters, version = stored.parameters, stored.version
-    if scoring_path(parameters) != "sql":
+    if stored.path() != "sql":
         name = f"{version.model}@{version.version}"
         why = f'{name} is too large for SQL: wml query "select * from ml.predict(model {version.model}, table ...)"'
         return statement(__package__, "too_large.sql", engine, why=why)

@@ -10,7 +10,7 @@ from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.functions.call import Call, Context, Input
 from warehouse_ml.functions.snapshot import input_columns
 from warehouse_ml.registry import StoredVersion
-from warehouse_ml.scoring import check_columns, compile_scoring, score_arrow, scoring_path
+from warehouse_ml.scoring import check_columns, compile_scoring, score_arrow
 from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of
@@ -78,7 +78,7 @@ def scored_rows(
         "has_probabilities": probabilities and parameters.task != "regression",
     }
     # A view has to be SQL, even where arrays would be quicker.
-    if scoring_path(parameters, None if context.is_view else n_rows) == "sql":
+    if stored.path(None if context.is_view else n_rows) == "sql":
         scoring = compile_scoring(
             parameters, _INPUT.copy(), _kept(keep), threshold=threshold, probabilities=probabilities
         )

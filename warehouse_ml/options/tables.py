@@ -43,8 +43,16 @@ _OFFLINE = "it belongs to Google's service, which is not here"
 _TUNED = "only with num_trials"
 _SPLITS = ("AUTO_SPLIT", "RANDOM", "CUSTOM", "SEQ", "NO_SPLIT")
 
+_SCORING_PATH = Option(
+    "string",
+    "AUTO",
+    choices=("AUTO", "SQL", "ARROW"),
+    why="not in BigQuery ML: how rows are scored; `auto` takes the faster way, and all give the same answers",
+)
+
 _GENERAL = {
     "MODEL_TYPE": Option("string"),
+    "SCORING_PATH": _SCORING_PATH,
     "INPUT_LABEL_COLS": Option("strings", default=("label",)),
     "DATA_SPLIT_METHOD": Option("string", "AUTO_SPLIT", choices=_SPLITS),
     "DATA_SPLIT_EVAL_FRACTION": Option("float", 0.2, low=0, high=1),
@@ -164,6 +172,7 @@ _FOREST = {
 _NOT_TUNED = "tuning compares models on rows held out, and no row is; train once per value instead"
 _ALONE = {
     "MODEL_TYPE": _GENERAL["MODEL_TYPE"],
+    "SCORING_PATH": _SCORING_PATH,
     "MODEL_REGISTRY": _GENERAL["MODEL_REGISTRY"],
     "VERTEX_AI_MODEL_ID": _GENERAL["VERTEX_AI_MODEL_ID"],
     "VERTEX_AI_MODEL_VERSION_ALIASES": _GENERAL["VERTEX_AI_MODEL_VERSION_ALIASES"],

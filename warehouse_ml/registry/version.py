@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.folder import hash_of
+from warehouse_ml.scoring import scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 
 __all__ = [
@@ -164,6 +165,11 @@ class StoredVersion:
     parameters: Parameters
     scoring_sql: str
     facts: Mapping[str, Any]
+
+    def path(self, n_rows: int | None = None) -> str:
+        """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or the faster way for so many."""
+        forced = str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
+        return scoring_path(self.parameters, n_rows, forced=forced)
 
 
 def manifest_bytes(version: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
-from warehouse_ml.scoring import check_columns, score_arrow, scoring_path
+from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import all_of, run_file
 from warehouse_ml.templates import statement
@@ -221,7 +221,7 @@ def _log(
 def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_requests: int) -> str:
     """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
     pending = all_of(warehouse, _PENDING)
-    if scoring_path(stored.parameters, n_requests) == "sql":
+    if stored.path(n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
     keep = [*REQUEST_COLUMNS, *features]
     batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)

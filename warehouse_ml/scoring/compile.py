@@ -107,7 +107,7 @@ def compile_scoring(
     return nodes.select_from(outputs, scored, "wml_scored")
 
 
-def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["sql", "arrow"]:
+def scoring_path(parameters: Parameters, n_rows: int | None = None, *, forced: str = "AUTO") -> Literal["sql", "arrow"]:
     """Return the faster way to score.
 
     Parameters
@@ -116,6 +116,8 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
         The fitted model.
     n_rows : int, optional
         How many rows are to be scored, if that is known.
+    forced : str
+        The option SCORING_PATH: ``SQL`` or ``ARROW`` whatever is faster, or ``AUTO``.
 
     Returns
     -------
@@ -124,6 +126,8 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None) -> Literal["
         of them if there are few rows, and for very many terms of clusters, components or a linear model; else
         ``sql``. Both decide alike, which training has proven.
     """
+    if forced != "AUTO":
+        return "sql" if forced == "SQL" else "arrow"
     if parameters.trees is None:
         if parameters.task not in ("clustering", "projection"):
             return "arrow" if len(parameters.features) > _MOST_FEATURES else "sql"

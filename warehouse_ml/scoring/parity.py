@@ -63,6 +63,7 @@ def check_parity(
     *,
     order_by: str,
     sample_rows: int = 5_000,
+    forced_path: str = "AUTO",
 ) -> ParityReport:
     """Compare the predictions of the parameters with the estimator's, on rows spread evenly over a relation.
 
@@ -80,6 +81,8 @@ def check_parity(
         A column that orders the rows.
     sample_rows : int
         Roughly how many rows are compared, at most twice as many.
+    forced_path : str
+        The option SCORING_PATH; SQL is compared where it may be used.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def check_parity(
     encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False)), len(parameters.features))
     expected = expect(encoded)
     found = {"arrow": predict(parameters, encoded)}
-    if scoring_path(parameters) == "sql":
+    if scoring_path(parameters, forced=forced_path) == "sql":
         found["sql"] = _in_warehouse(warehouse, parameters, sample)
     worst, n_differences = 0.0, 0
     for path, predictions in found.items():

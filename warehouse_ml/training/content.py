@@ -24,6 +24,7 @@ def content_of(
 ) -> VersionContent:
     """Return the version's content: its parameters, definition, scoring SQL, rows, and facts."""
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
+    path = scoring_path(result.parameters, forced=str(definition.options["SCORING_PATH"]))
     facts = {
         "options": dict(definition.options),
         "split": {
@@ -35,7 +36,7 @@ def content_of(
         },
         "columns": rows.columns,
         "threshold": threshold,
-        "scoring_path": scoring_path(result.parameters),
+        "scoring_path": path,
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
         "warnings": result.warnings,
@@ -44,16 +45,16 @@ def content_of(
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=_scoring_sql(result.parameters, warehouse.engine),
+        scoring_sql=_scoring_sql(result.parameters, path, warehouse.engine),
         snapshot=warehouse.stream(snapshot).read_all(),
         facts=facts,
     )
 
 
-def _scoring_sql(parameters: Parameters, engine: str) -> str:
-    if scoring_path(parameters) != "sql":
+def _scoring_sql(parameters: Parameters, path: str, engine: str) -> str:
+    if path != "sql":
         size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{len(parameters.features):,} features"
-        return f"-- {size} are too many for one statement: this version is scored from its parameters.\n"
+        return f"-- {size}: this version is scored from its parameters, not by one statement.\n"
     inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     query = compile_scoring(parameters, exp.to_table("wml_input"), keep=[*REQUEST_COLUMNS, *inputs])
     return query.sql(dialect=engine, copy=False) + "\n"

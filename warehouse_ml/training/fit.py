@@ -81,6 +81,8 @@ class Prepared:
         What the user should know of the rows.
     place : str, optional
         The definition, for errors.
+    scoring_path : str
+        The option SCORING_PATH.
     """
 
     shape: Parameters
@@ -88,6 +90,7 @@ class Prepared:
     evaluation: Sample | None
     warnings: list[str]
     place: str | None = None
+    scoring_path: str = "AUTO"
 
 
 def fit(
@@ -155,7 +158,10 @@ def fit(
         if transformed:
             whole = replace(fitted.parameters, transform=transformed.outputs, input_columns=transformed.inputs)
             fitted = replace(fitted, parameters=whole)
-        parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
+        path = str(options.get("SCORING_PATH", "AUTO"))
+        parity = check_parity(
+            warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by, forced_path=path
+        )
         return FitResult(
             fitted.parameters, fitted.training_info, fitted.warnings, parity, n_train=n_rows, metrics=fitted.metrics
         )
@@ -215,7 +221,8 @@ def prepare(
     form = ESTIMATORS[options["ESTIMATOR"]].form if model_type == "SKLEARN" else None
     if model_type.startswith("RANDOM_FOREST") or form in ("tree", "forest", "gradient_boosting"):
         _check_float32(train, features, place)
-    return Prepared(shape, train, evaluation, list(target.warnings), place)
+    path = str(options.get("SCORING_PATH", "AUTO"))
+    return Prepared(shape, train, evaluation, list(target.warnings), place, path)
 
 
 def fit_prepared(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
@@ -241,7 +248,14 @@ def _fitted(prepared: Prepared, options: Mapping[str, Any]) -> Fitted:
 
 def prove(warehouse: Warehouse, relation: Relation, prepared: Prepared, fitted: Fitted, *, order_by: str) -> FitResult:
     """Return the fitted model once its parameters score as its estimator does, or raise ArtifactError."""
-    parity = check_parity(warehouse, fitted.parameters, relation, fitted.expect, order_by=order_by)
+    parity = check_parity(
+        warehouse,
+        fitted.parameters,
+        relation,
+        fitted.expect,
+        order_by=order_by,
+        forced_path=prepared.scoring_path,
+    )
     return FitResult(
         parameters=fitted.parameters,
         training_info=fitted.training_info,
