@@ -51,7 +51,7 @@ def prediction_of_rows(stored: StoredVersion, engine: str) -> str:
     parameters, version = stored.parameters, stored.version
     if stored.path() != "sql":
         name = f"{version.model}@{version.version}"
-        why = f'{name} is too large for SQL: wml query "select * from ml.predict(model {version.model}, table ...)"'
+        why = f'{name} is not scored as SQL: ask wml query "select * from ml.predict(model {version.model}, table ...)"'
         return statement(__package__, "too_large.sql", engine, why=why)
     scored = compile_scoring(
         parameters, exp.to_table(nodes.INPUT), keep=[_ROW], threshold=threshold_of(stored), probabilities=True

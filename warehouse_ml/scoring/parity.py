@@ -109,13 +109,20 @@ def _sample(warehouse: Warehouse, relation: Relation, order_by: str, sample_rows
     count = exp.select(exp.alias_(exp.Count(this=exp.Star()), "n_rows")).from_(table)
     n_rows = warehouse.fetch(count.sql(dialect=warehouse.engine)).column(0)[0].as_py()
     step = max(1, n_rows // sample_rows)
-    order = exp.Order(expressions=[exp.Ordered(this=nodes.column(order_by))])
-    row = exp.Window(this=exp.RowNumber(), order=order)
-    numbered = nodes.select_from([exp.Star(), nodes.projection(row, _ROW)], table)
+    key = nodes.column(order_by)
+    row = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=[exp.Ordered(this=key)]))
+    if step == 1:
+        return nodes.select_from([exp.Star(), nodes.projection(row, _ROW)], table)
+    # Only the keys are put in order: whole rows would be sorted for seconds where there are a million.
+    numbered = nodes.select_from([key.copy(), nodes.projection(row, _ROW)], table.copy())
     every = exp.Mod(this=nodes.column(_ROW), expression=exp.Literal.number(step))
-    return nodes.select_from([exp.Star()], numbered).where(
+    chosen = nodes.select_from([key.copy()], numbered).where(
         exp.EQ(this=every, expression=exp.Literal.number(0)), copy=False
     )
+    found = nodes.select_from([exp.Star(), nodes.projection(row.copy(), _ROW)], table)
+    found = found.where(exp.In(this=key.copy(), query=exp.Subquery(this=chosen)), copy=False)
+    at_most = exp.LTE(this=nodes.column(_ROW), expression=exp.Literal.number(2 * sample_rows))
+    return nodes.select_from([exp.Star()], found).where(at_most, copy=False)
 
 
 def _in_warehouse(warehouse: Warehouse, parameters: Parameters, sample: exp.Select) -> Predictions:
