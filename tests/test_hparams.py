@@ -134,7 +134,7 @@ RANGE = "l2_reg = hparam_range(1, 2)"
         ("hparam_tuning_algorithm = 'grid_search'", "hint: add num_trials, or leave hparam_tuning_algorithm out"),
         ("num_trials = 0", "num_trials = 0 is out of range\n  hint: num_trials is between 1 and 100"),
         ("num_trials = 101", "num_trials = 101 is out of range"),
-        ("num_trials = null", "num_trials = None is not a whole number"),
+        ("num_trials = null", "num_trials = null is not a whole number"),
         ("num_trials = 2.5", "num_trials = 2.5 is not a whole number"),
         ("num_trials = 5, max_parallel_trials = 6", "max_parallel_trials = 6 is out of range"),
         ("num_trials = 5, hparam_tuning_algorithm = 'grid'", "hparam_tuning_algorithm = 'grid' is not known"),
