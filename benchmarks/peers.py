@@ -80,7 +80,7 @@ def matrix(batch: pa.RecordBatch | pa.Table, kind: type = np.float64) -> np.ndar
 def _training_data() -> tuple[np.ndarray, np.ndarray]:
     with duckdb.connect() as connection:
         make_requests(connection, _FIT_ROWS)
-        x = matrix(connection.execute("select * from requests order by request_id").to_arrow_table())
+        x = matrix(connection.sql("select * from requests order by request_id").to_arrow_table())
     known = np.nan_to_num(x)
     z = known[:, 0] * known[:, 4] + np.sin(2 * known[:, 8]) + np.log1p(known[:, 1]) - 0.01 * known[:, 2]
     z += 2 * known[:, 3] * known[:, 7] + 0.3 * known[:, 12:].sum(axis=1) * 0.1
@@ -97,7 +97,11 @@ def make_model(name: str) -> Model:
             FittedFeature(column, "number", "standard", mean=float(mean), stddev=float(scale))
             for column, mean, scale in zip(NAMES, means, scaler.scale_, strict=True)
         )
-        linear = Linear((float(fitted.intercept_[0]),), (tuple((float(weight),) for weight in fitted.coef_[0]),))
+        linear = Linear(
+            (float(fitted.intercept_[0]),),
+            (tuple((float(weight),) for weight in fitted.coef_[0]),),
+            ((0.0,) * N_FEATURES,),
+        )
         return Model(name, pipeline, _parameters("LOGISTIC_REG", features, linear=linear))
     features = tuple(FittedFeature(column, "number", "double") for column in NAMES)
     if name == "boosting":

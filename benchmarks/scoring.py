@@ -31,6 +31,7 @@ from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 ROUNDS = 3
 MEMORY_LIMIT = "1GB"
 SCIKIT = "scikit-learn"
+FEW_ROWS, PATIENCE = 1_000, 60
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -51,6 +52,8 @@ def sides_of(warehouse: DuckDBWarehouse, model: Model) -> dict[str, Callable[[],
     """Return what each side runs; a side that cannot do the model is told and left out."""
     path = scoring_path(model.parameters)
     sides: dict[str, Callable[[], None]] = {f"ours ({path})": lambda: peers.ours(warehouse, model)}
+    if model.parameters.trees is not None and path == "sql":
+        sides["ours (arrow)"] = lambda: peers.ours(warehouse, model, "arrow")
     sides[SCIKIT] = lambda: peers.stream(warehouse, peers.with_scikit_learn(model))
     try:
         onnx = peers.with_onnx(model)
@@ -62,10 +65,34 @@ def sides_of(warehouse: DuckDBWarehouse, model: Model) -> dict[str, Callable[[],
             began = time.perf_counter()
             statement = peers.orbital_sql(model)
             print(f"  orbital made its SQL in {time.perf_counter() - began:.1f} s, {len(statement) / 1e6:.2f} MB")
-            sides["orbital"] = lambda: warehouse.run(statement)
+            tried_in = seconds_for_few(statement)
+            if tried_in is None:
+                print(f"  orbital's SQL does not score {FEW_ROWS:,} rows within {PATIENCE} s: left out")
+            else:
+                print(f"  orbital's SQL scores {FEW_ROWS:,} rows in {tried_in:.1f} s")
+                sides["orbital"] = lambda: warehouse.run(statement)
         except Exception as error:
             print(f"  orbital: {type(error).__name__}: {str(error).splitlines()[0][:80]}")
     return sides
+
+
+def seconds_for_few(statement: str) -> float | None:
+    """Return how long a statement takes over few rows, in a process that is ended if that is too long."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(statement)
+        file.flush()
+        command = [sys.executable, __file__, "--few", file.name]
+        try:
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return None
+    return float(done.stdout)
+
+
+def print_few(file: Path) -> None:
+    warehouse = DuckDBWarehouse(threads=THREADS)
+    peers.make_requests(warehouse._connection, FEW_ROWS)
+    print(timed(lambda: warehouse.run(file.read_text()))[0])
 
 
 def scores(warehouse: DuckDBWarehouse) -> np.ndarray:
@@ -140,6 +167,9 @@ def print_peak(path: Path, name: str) -> None:
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--peak"]:
         print_peak(Path(arguments[1]), arguments[2])
+        return
+    if arguments[:1] == ["--few"]:
+        print_few(Path(arguments[1]))
         return
     n_rows = int(arguments[0]) if arguments else 1_000_000
     names = arguments[1:] or list(MODELS)
