@@ -20,7 +20,7 @@ PROBABILITIES = "probabilities"
 
 # Planning costs about 0.12 milliseconds a leaf, so that a statement of this many is planned within a second.
 _MOST_LEAVES = 8_000
-# From here on arrays are faster over any number of rows; over many, SQL is taken all the same, as it holds none of them.
+# From here on arrays are faster, however many rows. Over many, SQL is taken all the same: it holds none of them.
 _FEW_LEAVES, _MANY_ROWS = 500, 1_000_000
 _FEW_ROWS = 50_000
 # A term of a distance or component costs half a millisecond to plan.
