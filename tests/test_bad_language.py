@@ -233,9 +233,9 @@ def test_a_category_of_a_hundred_thousand_values(tiny: Path) -> None:
 
 def test_a_long_statement_leaves_the_planner_as_it_was() -> None:
     warehouse = DuckDBWarehouse(None, threads=1)
-    names = [f"a_rather_long_name_of_a_column_{index}" for index in range(2000)]
+    names = [f"a_rather_long_name_of_a_column_{index}" for index in range(2500)]
     query = "select " + ", ".join(f"{index} + n as {name}" for index, name in enumerate(names)) + " from range(3) t(n)"
-    assert len(query) > 50_000
+    assert len(query) > 100_000
     expected = [{name: index + n for index, name in enumerate(names)} for n in range(3)]
     assert warehouse.fetch(query).to_pylist() == expected
     assert warehouse.stream(query).read_all().to_pylist() == expected

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EXPLAIN = "explain "
 # Looking for expressions that occur twice takes time that grows with the square of a select list: a minute for 4,000
 # columns, in which there is none.
-_LONG = 50_000
+_LONG = 100_000
 _LOADED_ROWS = "_wml_loaded_rows"
 
 
