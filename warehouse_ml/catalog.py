@@ -12,7 +12,7 @@ from typing import Any
 
 from warehouse_ml import templates
 from warehouse_ml.dialect import calls_in
-from warehouse_ml.errors import GraphError, ProjectError, SqlError, TemplateError, did_you_mean
+from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
 from warehouse_ml.places import SourceText, trace
 from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
@@ -168,22 +168,6 @@ class Catalog:
             return self._render(replace(node.file, source=marked), clock, _Reading())
 
         return SourceText(text, node.place, lambda: trace(source, text, templates.user_environment(engine), render))
-
-    def place(self, node: Node, clock: Clock, error: SqlError, position: int | None = None) -> SqlError:
-        """Return an error of the warehouse at its line and column of the node's file.
-
-        Parameters
-        ----------
-        node : Node
-        clock : Clock
-            What the file was rendered at.
-        error : SqlError
-        position : int, optional
-            The offset in the rendered text that is at fault. By default it is looked up in the statement that was
-            sent, which holds the rendered text as it is.
-        """
-        text = self.source_text(node, clock)
-        return text.placed(error, text.position_of(error) if position is None else position)
 
     def definition_hash(self, node: Node) -> str:
         """Return a hash of what the node and everything above it say; no clock and no data in it."""

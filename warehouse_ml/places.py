@@ -106,17 +106,6 @@ class SourceText:
         line, column = self.line_and_column(position)
         return f"{self.place}:{line}" if column is None else f"{self.place}:{line}:{column}"
 
-    def placed(self, error: SqlError, position: int | None) -> SqlError:
-        """Return an error of the warehouse at its place in the file.
-
-        Parameters
-        ----------
-        error : SqlError
-        position : int or None
-            The offset in the text that is at fault; None when it is not known, or not in the text.
-        """
-        return error.placed(self.at(position))
-
     def position_of(self, error: SqlError, part: str | None = None, start: int = 0) -> int | None:
         """Return which offset of the text an error is about, or None if it is about none.
 

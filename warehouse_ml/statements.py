@@ -91,7 +91,7 @@ def _create(
     on_step: Callable[[str], None] | None,
 ) -> Done:
     """Train a model that is no file of the project; the relations it reads are read as they are."""
-    name = _name(session, tree.this)
+    name = session.registry.name_of(tree.this.name)
     champion = session.registry.holder(name, CHAMPION, as_of)
     if champion is not None and tree.args.get("exists"):
         return Done("create model", f"{name}@{champion.version}", "it is there already")
@@ -127,7 +127,7 @@ def _drop(session: Session, tree: DropModel, as_of: dt.datetime, place: str) -> 
             place=place,
             hint=f"drop model {named.name} stops the model from serving",
         )
-    name = _name(session, named)
+    name = session.registry.name_of(named.name)
     aliases = sorted({line.alias for line in session.registry.ledger() if line.model == name})
     held = [alias for alias in aliases if session.registry.holder(name, alias, as_of) is not None]
     if not held:
@@ -150,7 +150,7 @@ def _export(session: Session, tree: ExportModel, as_of: dt.datetime, place: str)
             place=place,
             hint="export model name options (uri = 'folder')",
         )
-    version = session.registry.get(_name(session, tree.this), tree.this.version or CHAMPION, at=as_of)
+    version = session.registry.get(session.registry.name_of(tree.this.name), tree.this.version or CHAMPION, at=as_of)
     session.registry.load(version)
     target = session.project.root / uri.name
     if target.exists():
@@ -168,12 +168,6 @@ def _copy(folder: Path, target: Path) -> None:
         raise ProjectError(f"cannot be written: {error.strerror or error}", place=str(target)) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-
-
-def _name(session: Session, named: exp.Expr) -> str:
-    """Return a model's name as the registry writes it."""
-    known = {version.model.lower(): version.model for version in session.registry.versions()}
-    return known.get(named.name.lower(), named.name)
 
 
 def _not_there(session: Session, name: str, place: str) -> VersionNotFoundError:

@@ -121,8 +121,7 @@ class Context:
         if call.model is None:  # pragma: no cover - the signature asks for one
             raise DataError(f"ml.{call.name} needs a model", place=call.place)
         try:
-            known = {version.model.lower(): version.model for version in self.registry.versions()}
-            name = known.get(call.model.name.lower(), call.model.name)
+            name = self.registry.name_of(call.model.name)
             return self.registry.load(self.registry.get(name, call.model.version, at=self.as_of))
         except WmlError as error:
             error.place = error.place or call.place

@@ -91,6 +91,11 @@ class Registry:
                 return version
         raise self._not_found(model, name, versions)
 
+    def name_of(self, model: str) -> str:
+        """Return a model's name as its versions write it, whatever case it is asked for in; unknown ones as asked."""
+        known = {version.model.lower(): version.model for version in self.versions()}
+        return known.get(model.lower(), model)
+
     def load(self, version: Version) -> StoredVersion:
         """Return what a version's folder holds, every byte checked; no code in it runs.
 
