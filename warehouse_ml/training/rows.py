@@ -11,7 +11,7 @@ from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.tables import all_of, one_row, run_file
-from warehouse_ml.templates import environment, statement
+from warehouse_ml.templates import statement
 from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -27,6 +27,8 @@ _DERIVED = Relation("_wml_derived_rows")
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
 _SAMPLE_ROWS = 20_000
+_FEWEST_ROWS_SPLIT = 500
+_MOST_HELD_OUT = 10_000
 # The engine keeps a table of its own for each distinct count of a statement: 300 features at once took a minute.
 _BATCH = 8
 _EXACT_CORRELATION = 1 - 1e-9
@@ -83,8 +85,10 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     with placing(query, warehouse):
         warehouse.run(sql)
     selected = warehouse.columns(all_of(warehouse, _READ))
+    del selected[ROW_HASH]
     read, derived = _derive(warehouse, definition, selected) if definition.transform else (_READ, {})
-    columns = warehouse.columns(all_of(warehouse, read)) if derived else selected
+    columns = warehouse.columns(all_of(warehouse, read))
+    n_read = one_row(warehouse, statement(__package__, "count_rows.sql", warehouse.engine, relation=read))["n_rows"]
     split = definition.split
     label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
@@ -101,17 +105,20 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
                 f'instance_weight_col "{weight}" is {columns[weight]}, and a weight is a number',
                 place=definition.query_place,
             )
-    quote = environment(warehouse.engine).filters["ident"]
     held_out = split.eval_fraction + split.test_fraction
     run_file(
         warehouse,
         __package__,
         "split.sql",
-        {"eval_fraction": split.eval_fraction, "test_fraction": split.test_fraction, "held_out": held_out},
+        {
+            "eval_fraction": split.eval_fraction,
+            "test_fraction": split.test_fraction,
+            "held_out": held_out,
+            "n_held_out": _n_held_out(n_read),
+        },
         target=TRAINING_ROWS,
         relation=read,
         columns=list(columns),
-        quoted_columns=[f"training_rows.{quote(name)}" for name in columns],
         method=split.method,
         is_tuned=definition.tuning is not None,
         column_name=split_column,
@@ -145,6 +152,13 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     )
 
 
+def _n_held_out(n_rows: int) -> int:
+    """Return how many rows AUTO_SPLIT holds out."""
+    if n_rows < _FEWEST_ROWS_SPLIT:
+        return 0
+    return n_rows // 5 if n_rows <= 5 * _MOST_HELD_OUT else _MOST_HELD_OUT
+
+
 def _derive(
     warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str]
 ) -> tuple[Relation, dict[str, str]]:
@@ -154,7 +168,7 @@ def _derive(
     derived = derived_columns(rows, definition.transform, {name: told for name, told in roles.items() if name})
     if not derived:
         return _READ, derived
-    kept = [name for name in columns if name.lower() not in {made.lower() for made in derived}]
+    kept = [name for name in (*columns, ROW_HASH) if name.lower() not in {made.lower() for made in derived}]
     sql = statement(
         "warehouse_ml.training.transform",
         "derived_columns.sql",
