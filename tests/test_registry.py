@@ -7,6 +7,8 @@ import itertools
 import multiprocessing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,8 @@ from tests.wml import ok
 from warehouse_ml.errors import ArtifactError, VersionNotFoundError
 from warehouse_ml.registry import Alias, Registry
 from warehouse_ml.registry.aliases import holder_at, periods
-from warehouse_ml.registry.folder import publish_folder
+from warehouse_ml.registry.folder import publishing
+from warehouse_ml.registry.version import write_parquet
 
 DAY = dt.timedelta(days=1)
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -57,21 +60,34 @@ def test_periods_and_the_holder_say_the_same(lines: list[tuple[int | None, int]]
 
 
 def test_a_failed_publish_leaves_nothing(tmp_path: Path) -> None:
-    class Breaks(dict[str, bytes]):
-        def items(self):  # type: ignore[no-untyped-def]
-            yield "a", b"1"
+    def fill() -> None:
+        with publishing(tmp_path / "m" / "1") as folder:
+            (folder / "a").write_bytes(b"1")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(ArtifactError, match="No space left on device"):
-        publish_folder(tmp_path / "m", "1", Breaks())
+        fill()
     assert list((tmp_path / "m").iterdir()) == []
 
 
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
-    publish_folder(tmp_path, "1", {"a": b"1"})
-    with pytest.raises(ArtifactError, match="there already"):
-        publish_folder(tmp_path, "1", {"a": b"2"})
+    with publishing(tmp_path / "1") as folder:
+        (folder / "a").write_bytes(b"1")
+    with pytest.raises(ArtifactError, match="there already"), publishing(tmp_path / "1") as folder:
+        (folder / "a").write_bytes(b"2")
     assert (tmp_path / "1" / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 131_072, 300_000])
+def test_a_snapshot_is_the_same_however_its_rows_come(tmp_path: Path, n_rows: int) -> None:
+    table = pa.table({"x": pa.array(range(n_rows), pa.float64()), "t": pa.array(["a"] * n_rows, pa.string())})
+    written = []
+    for name, batch_rows in (("small", 7_000), ("large", 200_000)):
+        with (tmp_path / name).open("wb") as file:
+            write_parquet(pa.RecordBatchReader.from_batches(table.schema, table.to_batches(batch_rows)), file)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert pq.read_table(tmp_path / "small").equals(table)
 
 
 def _add(root: Path, day: int) -> None:

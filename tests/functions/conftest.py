@@ -90,7 +90,7 @@ class Lab:
             place="m.sql",
         )
         facts = {"split": {part: parts.count(key) for part, key in (("n_train", "train"), ("n_eval", "eval"))}}
-        content = VersionContent(result.parameters, "-- made in a test\n", "-- none\n", snapshot, facts)
+        content = VersionContent(result.parameters, "-- made in a test\n", "-- none\n", snapshot.to_reader(), facts)
         version = self.context.registry.publish(
             lambda number: Version(name, number, AS_OF, AS_OF, "d", "r", "", "", None, model_type, n, {}, {}), content
         )

@@ -7,12 +7,12 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from warehouse_ml.errors import ArtifactError
 
-__all__ = ["hash_of", "locked", "publish_folder", "replace_file", "sweep"]
+__all__ = ["hash_of", "hash_of_file", "locked", "publishing", "replace_file", "sweep"]
 
 STAGING_PREFIX = ".staging-"
 
@@ -20,6 +20,12 @@ STAGING_PREFIX = ".staging-"
 def hash_of(content: bytes) -> str:
     """Return the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def hash_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal, without holding it in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -42,29 +48,27 @@ def replace_file(path: Path, content: bytes) -> None:
             staged.unlink(missing_ok=True)
 
 
-def publish_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
-    """Put a folder of files in place in one step.
+@contextlib.contextmanager
+def publishing(target: Path) -> Iterator[Path]:
+    """Yield a folder to write into; it is in its place when the block ends, and gone when the block fails.
 
     Parameters
     ----------
-    parent : Path
-        The folder it goes into; made if it is not there.
-    name : str
-        Its name; must not be taken.
-    files : mapping of relative path to content
+    target : Path
+        Its place; must not be taken.
 
     Raises
     ------
     ArtifactError
-        If the name is taken or the files cannot be written; nothing is left behind.
+        If the place is taken or the files cannot be written; nothing is left behind.
     """
-    target = parent / name
-    staged = parent / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+    staged = target.with_name(f"{STAGING_PREFIX}{uuid.uuid4().hex}")
     try:
-        for relative, content in files.items():
-            path = staged / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, content)
+        staged.mkdir(parents=True)
+        yield staged
+        for path in staged.rglob("*"):
+            if path.is_file():
+                _flush(path)
         if target.exists():
             raise ArtifactError("this version is there already", place=str(target))
         staged.rename(target)
@@ -72,7 +76,6 @@ def publish_folder(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
         raise _cannot_write(target, error) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return target
 
 
 def sweep(parent: Path) -> None:
@@ -113,6 +116,11 @@ def _write(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError, VersionNotFoundError, did_you_mean
 from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
-from warehouse_ml.registry.folder import locked, publish_folder, replace_file, sweep
+from warehouse_ml.registry.folder import locked, publishing, replace_file, sweep
 from warehouse_ml.registry.version import (
     INDEX_SCHEMA,
     MANIFEST,
-    SNAPSHOT,
     StoredVersion,
     Version,
     VersionContent,
-    manifest_bytes,
+    checked_snapshot,
     parquet_bytes,
     read_manifest,
     read_version,
+    write_manifest,
 )
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
@@ -50,6 +50,7 @@ class Registry:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._loaded: dict[str, StoredVersion] = {}
+        self._snapshots: dict[str, Path] = {}
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all, oldest first.
@@ -111,8 +112,16 @@ class Registry:
         return self._loaded[version.artifact_hash]
 
     def snapshot_path(self, version: Version) -> Path:
-        """Return where the rows are that the version was trained on."""
-        return (self.root / version.artifact_uri / SNAPSHOT).resolve()
+        """Return where the rows are that the version was trained on, checked once in the life of the registry.
+
+        Raises
+        ------
+        ArtifactError
+            If they are missing or are not what was published.
+        """
+        if version.artifact_hash not in self._snapshots:
+            self._snapshots[version.artifact_hash] = checked_snapshot(self.root / version.artifact_uri)
+        return self._snapshots[version.artifact_hash]
 
     def publish(self, describe: Callable[[int], Version], content: VersionContent) -> Version:
         """Add a version: it is there whole, or not at all.
@@ -128,14 +137,14 @@ class Registry:
         ArtifactError
             If it cannot be written; nothing is left behind.
         """
-        files = content.files()
         with locked(self.root):
             draft = describe(0)
             number = max((version.version for version in self.versions(draft.model)), default=0) + 1
             draft = dataclasses.replace(describe(number), artifact_uri=f"{draft.model}/{number}")
-            manifest = manifest_bytes(draft.row(), files)
             sweep(self.root / draft.model)
-            publish_folder(self.root / draft.model, str(number), {**files, MANIFEST: manifest})
+            with publishing(self.root / draft.model / str(number)) as folder:
+                content.write(folder)
+                write_manifest(draft.row(), folder)
             self._index_again()
         return next(version for version in self.versions(draft.model) if version.version == number)
 

@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.registry.folder import hash_of
+from warehouse_ml.registry.folder import hash_of, hash_of_file
 from warehouse_ml.scoring import scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 
@@ -26,6 +26,7 @@ __all__ = [
     "StoredVersion",
     "Version",
     "VersionContent",
+    "checked_snapshot",
     "read_manifest",
     "read_version",
 ]
@@ -36,6 +37,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SCORING = "scoring.sql"
 SNAPSHOT = "snapshot.parquet"
+_FACTS, _PARAMETERS = "facts.json", "parameters"
+_ROW_GROUP = 131_072
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -122,8 +125,8 @@ class VersionContent:
         The rendered CREATE MODEL statement.
     scoring_sql : str
         The prediction as SQL over a relation named ``wml_input`` with request_id, requested_at and the features.
-    snapshot : pyarrow.Table
-        The training rows with ``wml_split`` and ``wml_row_hash``.
+    snapshot : pyarrow.RecordBatchReader
+        The training rows with ``wml_split`` and ``wml_row_hash``; read once.
     facts : mapping
         Options, split, path of scoring, warnings, parity, training progress.
     """
@@ -131,20 +134,19 @@ class VersionContent:
     parameters: Parameters
     definition: str
     scoring_sql: str
-    snapshot: pa.Table
+    snapshot: pa.RecordBatchReader
     facts: Mapping[str, Any]
 
-    def files(self) -> dict[str, bytes]:
-        """Return the folder's files, the manifest left out."""
-        files = {
-            "definition.sql": self.definition.encode(),
-            SCORING: self.scoring_sql.encode(),
-            "facts.json": _json(self.facts).encode(),
-            SNAPSHOT: parquet_bytes(self.snapshot),
-        }
+    def write(self, folder: Path) -> None:
+        """Write the folder's files, the manifest left out; the snapshot is read as it is written."""
+        (folder / "definition.sql").write_text(self.definition, encoding="utf-8")
+        (folder / SCORING).write_text(self.scoring_sql, encoding="utf-8")
+        (folder / _FACTS).write_text(_json(self.facts), encoding="utf-8")
+        (folder / _PARAMETERS).mkdir()
         for name, table in self.parameters.to_tables().items():
-            files[f"parameters/{name}.parquet"] = parquet_bytes(table)
-        return files
+            (folder / _PARAMETERS / f"{name}.parquet").write_bytes(parquet_bytes(table))
+        with (folder / SNAPSHOT).open("wb") as file:
+            write_parquet(self.snapshot, file)
 
 
 @dataclass(frozen=True)
@@ -172,14 +174,18 @@ class StoredVersion:
         return scoring_path(self.parameters, n_rows, forced=forced)
 
 
-def manifest_bytes(version: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """Return the manifest: the format, the version's row, and the hash of every file."""
+def write_manifest(version: Mapping[str, Any], folder: Path) -> None:
+    """Write the manifest of a folder that is complete but for it: the format, the version's row, each file's hash."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
         "version": {key: value for key, value in version.items() if key != "artifact_hash"},
-        "files": {name: {"sha256": hash_of(content), "bytes": len(content)} for name, content in sorted(files.items())},
+        "files": {
+            path.relative_to(folder).as_posix(): {"sha256": hash_of_file(path), "bytes": path.stat().st_size}
+            for path in files
+        },
     }
-    return json.dumps(manifest, indent=2, sort_keys=True, default=str).encode()
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True, default=str), encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
@@ -209,7 +215,9 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def read_version(folder: Path, version: Version) -> StoredVersion:
-    """Return what a version's folder holds after checking that every byte is as it was written.
+    """Return what a version's folder holds after checking that every byte of it is as it was written.
+
+    The snapshot is left to ``checked_snapshot``: it is large, and scoring has no use for it.
 
     Parameters
     ----------
@@ -227,6 +235,8 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
         raise _changed(folder / MANIFEST, found, version.artifact_hash)
     contents: dict[str, bytes] = {}
     for name, expected in manifest["files"].items():
+        if name == SNAPSHOT:
+            continue
         path = folder / name
         try:
             content = path.read_bytes()
@@ -238,23 +248,66 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
     tables = {
         Path(name).stem: pq.read_table(pa.BufferReader(content))
         for name, content in contents.items()
-        if name.startswith("parameters/")
+        if name.startswith(f"{_PARAMETERS}/")
     }
     return StoredVersion(
         version=version,
         parameters=Parameters.from_tables(tables),
         scoring_sql=contents[SCORING].decode(),
-        facts=json.loads(contents["facts.json"]),
+        facts=json.loads(contents[_FACTS]),
     )
+
+
+def checked_snapshot(folder: Path) -> Path:
+    """Return where the training rows of a version are, after checking that they are as they were written.
+
+    Raises
+    ------
+    ArtifactError
+        If they are missing or changed.
+    """
+    manifest, _ = read_manifest(folder)
+    path, expected = folder / SNAPSHOT, manifest["files"][SNAPSHOT]["sha256"]
+    try:
+        found = hash_of_file(path)
+    except OSError as error:
+        raise ArtifactError(f"cannot be read: {error.strerror}", place=str(path)) from None
+    if found != expected:
+        raise _changed(path, found, expected)
+    return path.resolve()
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
     """Return a table as one Parquet file."""
     sink = io.BytesIO()
-    # Doubles hardly repeat: a dictionary of them costs time and saves nothing.
-    repeating = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
-    pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
+    with _writer(table.schema, sink) as writer:
+        writer.write_table(table)
     return sink.getvalue()
+
+
+def write_parquet(rows: pa.RecordBatchReader, file: IO[bytes]) -> None:
+    """Write rows as one Parquet file, in row groups of a fixed size, however the rows come."""
+    waiting = rows.schema.empty_table()
+    with _writer(rows.schema, file) as writer:
+        for batch in rows:
+            waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+            while len(waiting) >= _ROW_GROUP:
+                writer.write_table(waiting.slice(0, _ROW_GROUP))
+                waiting = waiting.slice(_ROW_GROUP)
+        if len(waiting):
+            writer.write_table(waiting)
+
+
+def _writer(schema: pa.Schema, sink: IO[bytes]) -> pq.ParquetWriter:
+    # Doubles hardly repeat: a dictionary of them, or a thorough search for what is alike, costs time and saves little.
+    is_float = {field.name: pa.types.is_floating(field.type) for field in schema}
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression={name: "snappy" if floats else "zstd" for name, floats in is_float.items()},
+        use_dictionary=[name for name, floats in is_float.items() if not floats],
+        write_statistics=[name for name, floats in is_float.items() if not floats],
+    )
 
 
 def _changed(path: Path, found: str, expected: str) -> ArtifactError:

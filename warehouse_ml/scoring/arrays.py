@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Predictions", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
+__all__ = ["Predictions", "fill", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
 _BATCH_ROWS = 131_072
 
@@ -51,9 +51,14 @@ def matrix(batch: pa.RecordBatch | pa.Table, n_features: int) -> np.ndarray:
     import numpy as np
 
     result = np.empty((batch.num_rows, n_features), order="F")
-    for index in range(n_features):
-        result[:, index] = batch.column(encoded_name(index)).to_numpy(zero_copy_only=False)
+    fill(result, batch)
     return result
+
+
+def fill(encoded: np.ndarray, batch: pa.RecordBatch | pa.Table) -> None:
+    """Write the encoded columns of a batch into a float64 array of shape (n_rows, n_features), NULL as NaN."""
+    for index in range(encoded.shape[1]):
+        encoded[:, index] = batch.column(encoded_name(index)).to_numpy(zero_copy_only=False)
 
 
 def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5) -> Predictions:

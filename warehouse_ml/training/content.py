@@ -46,7 +46,7 @@ def content_of(
         parameters=result.parameters,
         definition=definition.text + "\n",
         scoring_sql=_scoring_sql(result.parameters, path, warehouse.engine),
-        snapshot=warehouse.stream(snapshot).read_all(),
+        snapshot=warehouse.stream(snapshot),
         facts=facts,
     )
 

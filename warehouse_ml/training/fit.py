@@ -12,7 +12,7 @@ from sqlglot import exp
 from warehouse_ml.errors import DataError
 from warehouse_ml.options import ESTIMATORS, UNLABELLED, is_classification
 from warehouse_ml.scoring import nodes
-from warehouse_ml.scoring.arrays import matrix
+from warehouse_ml.scoring.arrays import fill
 from warehouse_ml.scoring.features import FittedFeature, encode_select
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.parity import ParityReport, check_parity
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["SEED", "FitResult", "Prepared", "fit", "fit_prepared", "prepare", "prove"]
 
 _LABEL, _WEIGHT, _IS_TRAIN = "fit_label", "fit_weight", "fit_is_train"
+# As many as fit into the caches beside the matrix.
+_BATCH_ROWS = 20_000
 _LARGEST_FLOAT32 = 3.4028234663852886e38
 
 
@@ -298,9 +300,9 @@ def _read(
     labels, is_training = np.empty(n_rows), np.empty(n_rows, dtype=bool)
     weights = np.empty(n_rows) if weight_column else None
     start = 0
-    for batch in warehouse.stream(query.sql(dialect=warehouse.engine, copy=False)):
+    for batch in warehouse.stream(query.sql(dialect=warehouse.engine, copy=False), batch_rows=_BATCH_ROWS):
         stop = start + batch.num_rows
-        encoded[start:stop] = matrix(batch, len(features))
+        fill(encoded[start:stop], batch)
         labels[start:stop] = batch.column(_LABEL).to_numpy(zero_copy_only=False)
         is_training[start:stop] = batch.column(_IS_TRAIN).to_numpy(zero_copy_only=False)
         if weights is not None:

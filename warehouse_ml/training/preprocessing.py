@@ -26,6 +26,7 @@ from typing import Any, Literal
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.options import ESTIMATORS
 from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -211,11 +212,27 @@ def _fit_batch(
     unfitted = [_unfitted(feature, family) for feature in features]
     names = [_names(index, feature, warehouse.engine) for index, feature in enumerate(unfitted)]
     context = {"relation": relation, "split": split_column, "largest": LARGEST_SQUARE}
-    sql = statement(__package__, "preprocessing_statistics.sql", warehouse.engine, features=names, **context)
+    sql = statement(
+        __package__,
+        "preprocessing_statistics.sql",
+        warehouse.engine,
+        features=names,
+        has_moments=family != "trees",
+        **context,
+    )
     found = warehouse.fetch(sql).to_pylist()[0]
     if not found["n_rows"]:
         raise DataError("there are no rows to train on", place=place, hint="look at the query and at the split")
     for index, feature in enumerate(unfitted):
+        if feature.kind == "number" and found[f"n_present_{index}"] > found[f"n_{index}"]:
+            sql = statement(__package__, "not_finite.sql", warehouse.engine, feature=names[index], **context)
+            n_bad, example = found[f"n_present_{index}"] - found[f"n_{index}"], one_row(warehouse, sql)["not_finite"]
+            raise DataError(
+                f'column "{feature.name}" is not finite in {n_bad:,} of {found["n_rows"]:,} training rows, for '
+                f"example {example}",
+                place=place,
+                hint="turn such values into NULL in the query",
+            )
         _check(feature, index, found, family, place)
     categorical = [name for name, feature in zip(names, unfitted, strict=True) if feature.kind == "category"]
     categories: dict[int, set[str | None]] = {index: set() for index in range(len(unfitted))}
@@ -227,7 +244,7 @@ def _fit_batch(
         _with_categories(feature, categories[index])
         if feature.kind == "category"
         else _with_moments(
-            feature, found[f"mean_{index}"], found[f"stddev_{index}"], _is_constant(found, index), family
+            feature, found.get(f"mean_{index}"), found.get(f"stddev_{index}"), _is_constant(found, index), family
         )
         for index, feature in enumerate(unfitted)
     ]
@@ -273,13 +290,6 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
             place=place,
             hint=f'leave "{name}" out if it is an identifier; else join rare ones, or hash them, in the query',
         )
-    if feature.kind == "number" and found[f"n_not_finite_{index}"]:
-        raise DataError(
-            f'column "{name}" is not finite in {found[f"n_not_finite_{index}"]:,} of {found["n_rows"]:,} training '
-            f"rows, for example {found[f'not_finite_{index}']}",
-            place=place,
-            hint="turn such values into NULL in the query",
-        )
     if family != "trees" and feature.kind == "number" and found[f"n_{index}"]:
         largest = max(abs(found[f"min_{index}"]), abs(found[f"max_{index}"]))
         if largest > LARGEST_SQUARE:
@@ -291,7 +301,7 @@ def _check(feature: FittedFeature, index: int, found: Mapping[str, Any], family:
 
 
 def _is_constant(found: Mapping[str, Any], index: int) -> bool:
-    return bool(found[f"min_{index}"] == found[f"max_{index}"])
+    return bool(found.get(f"min_{index}") == found.get(f"max_{index}"))
 
 
 def _with_moments(

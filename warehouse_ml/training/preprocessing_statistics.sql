@@ -1,5 +1,5 @@
 {#- Names: `relation`; `split`, the column that says train, eval or test; `features`, each with index, kind, column
-    and value (expressions), in the order of the model. -#}
+    and value (expressions), in the order of the model; `has_moments`, whether mean and deviation are asked for. -#}
 -- grain: one row
 -- unit:  n_* are counts of training rows; mean_* and stddev_* (population) are in the unit of the encoded value:
 --        numbers as they are, booleans 0 or 1, days for dates, seconds for timestamps
@@ -9,7 +9,7 @@ with training_rows as (
         {% for feature in features %}
         {{ feature.value }} as {{ feature.name | ident }},
         {% if feature.kind == 'number' %}
-        {{ as_double(feature.column) }} as {{ feature.raw_name | ident }},
+        {{ feature.column }} as {{ feature.raw_name | ident }},
         {% endif %}
         {% endfor %}
         1 as one
@@ -22,7 +22,7 @@ select
     count({{ feature.name | ident }}) as {{ ('n_' ~ feature.index) | ident }},
     {% if feature.kind == 'category' %}
     count(distinct {{ feature.name | ident }}) as {{ ('n_categories_' ~ feature.index) | ident }},
-    {% else %}
+    {% elif has_moments %}
     {#- Squares of larger values overflow; such a column is refused. -#}
     avg(case when abs({{ feature.name | ident }}) <= {{ largest | literal }} then {{ feature.name | ident }} end)
         as {{ ('mean_' ~ feature.index) | ident }},
@@ -32,10 +32,7 @@ select
     max({{ feature.name | ident }}) as {{ ('max_' ~ feature.index) | ident }},
     {% endif %}
     {% if feature.kind == 'number' %}
-    {{ count_where(feature.raw_name | ident ~ ' is not null and ' ~ feature.name | ident ~ ' is null') }}
-        as {{ ('n_not_finite_' ~ feature.index) | ident }},
-    min(case when {{ feature.name | ident }} is null then {{ as_string(feature.raw_name | ident) }} end)
-        as {{ ('not_finite_' ~ feature.index) | ident }},
+    count({{ feature.raw_name | ident }}) as {{ ('n_present_' ~ feature.index) | ident }},
     {% endif %}
     {% endfor %}
     count(*) as n_rows
