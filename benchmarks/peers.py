@@ -22,7 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from warehouse_ml.scoring import FittedFeature, Linear, Parameters, compile_scoring, score_arrow, scoring_path
+from warehouse_ml.tables import spooled
 from warehouse_ml.training.grown import boosted_trees, forest_trees
+from warehouse_ml.warehouses.base import Relation
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 N_FEATURES = 20
@@ -125,15 +127,8 @@ def ours(warehouse: DuckDBWarehouse, model: Model, path: str | None = None) -> N
     if (path or scoring_path(model.parameters)) == "sql":
         warehouse.run(our_sql(model))
         return
-    connection = warehouse._connection
-    writer = connection.cursor()
-    writer.execute(_EMPTY)
-    reader = score_arrow(warehouse, model.parameters, "select * from requests", ["request_id"])
-    for batch in reader:
-        rows = pa.Table.from_batches([batch])
-        writer.register("batch_rows", rows)
-        writer.execute("insert into scored from batch_rows")
-        writer.unregister("batch_rows")
+    with spooled(score_arrow(warehouse, model.parameters, "select * from requests", ["request_id"])) as rows:
+        warehouse.load(Relation("scored"), rows)
 
 
 def our_sql(model: Model) -> str:

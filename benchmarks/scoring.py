@@ -52,8 +52,8 @@ def sides_of(warehouse: DuckDBWarehouse, model: Model) -> dict[str, Callable[[],
     """Return what each side runs; a side that cannot do the model is told and left out."""
     path = scoring_path(model.parameters)
     sides: dict[str, Callable[[], None]] = {f"ours ({path})": lambda: peers.ours(warehouse, model)}
-    if model.parameters.trees is not None and path == "sql":
-        sides["ours (arrow)"] = lambda: peers.ours(warehouse, model, "arrow")
+    if path == "arrow" and has_sql(model):
+        sides["ours (sql)"] = lambda: peers.ours(warehouse, model, "sql")
     sides[SCIKIT] = lambda: peers.stream(warehouse, peers.with_scikit_learn(model))
     try:
         onnx = peers.with_onnx(model)
@@ -118,9 +118,14 @@ def compare(n_rows: int, name: str) -> None:
                     if number == 0:
                         found[side] = scores(warehouse)
             show(n_rows, name, seconds, found)
-            if scoring_path(model.parameters) == "sql":
+            if has_sql(model):
                 planning = statistics.median(timed(lambda: plan(warehouse, model))[0] for _ in range(ROUNDS))
                 print(f"  our SQL: {len(peers.our_sql(model)) / 1e6:.2f} MB, parsed and planned in {planning:.2f} s")
+
+
+def has_sql(model: Model) -> bool:
+    """Return whether the model can be one statement, if not the fastest way."""
+    return scoring_path(model.parameters, is_stored=True) == "sql"
 
 
 def plan(warehouse: DuckDBWarehouse, model: Model) -> None:

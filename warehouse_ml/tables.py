@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.templates import statement, statements
 from warehouse_ml.warehouses.base import Parameters, Relation, Warehouse
 
-__all__ = ["all_of", "ensure_tables", "one_row", "run_file"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["all_of", "ensure_tables", "one_row", "run_file", "spooled"]
 
 _HERE = "warehouse_ml.warehouses"
 
@@ -41,6 +48,23 @@ def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None
     """Return the first row of a query that always has one."""
     row: dict[str, Any] = warehouse.fetch(sql, parameters).to_pylist()[0]
     return row
+
+
+@contextmanager
+def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Yield the rows of a reader as a table that lies in a file, so that memory does not grow with them.
+
+    A connection that is being read from can take no other statement; when the table is there, it can.
+    """
+    import pyarrow as pa
+
+    with tempfile.TemporaryDirectory(prefix="wml-") as folder:
+        path = str(Path(folder) / "rows.arrows")
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, batches.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        with pa.memory_map(path) as mapped:
+            yield pa.ipc.open_stream(mapped).read_all()
 
 
 def _mentions(sql: str, name: str, engine: str) -> bool:

@@ -49,7 +49,7 @@ def prediction_of_rows(stored: StoredVersion, engine: str) -> str:
     A struct carries columns that nobody knows when the function is made.
     """
     parameters, version = stored.parameters, stored.version
-    if stored.path() != "sql":
+    if stored.path(is_stored=True) != "sql":
         name = f"{version.model}@{version.version}"
         why = f'{name} is not scored as SQL: ask wml query "select * from ml.predict(model {version.model}, table ...)"'
         return statement(__package__, "too_large.sql", engine, why=why)

@@ -13,7 +13,7 @@ from warehouse_ml.registry import StoredVersion
 from warehouse_ml.scoring import check_columns, compile_scoring, score_arrow
 from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.tables import all_of
+from warehouse_ml.tables import all_of, spooled
 from warehouse_ml.templates import statement
 
 __all__ = ["PREDICTION", "PROBABILITIES", "SCORE", "label_column", "label_text", "scored_rows", "threshold_of"]
@@ -78,7 +78,7 @@ def scored_rows(
         "has_probabilities": probabilities and parameters.task != "regression",
     }
     # A view has to be SQL, even where arrays would be quicker.
-    if stored.path(None if context.is_view else n_rows) == "sql":
+    if stored.path(n_rows, is_stored=context.is_view) == "sql":
         scoring = compile_scoring(
             parameters, _INPUT.copy(), _kept(keep), threshold=threshold, probabilities=probabilities
         )
@@ -89,15 +89,17 @@ def scored_rows(
         call, statement(__package__, "scored_input.sql", engine, rows=read.alone, row=_ROW, **names)
     )
     source = exp.table_(rows.name, db=rows.schema, quoted=True)
-    scores = score_arrow(
+    batches = score_arrow(
         context.warehouse, parameters, source, [_ROW], threshold=threshold, probabilities=probabilities
-    ).read_all()
+    )
+    with spooled(batches) as scores:
+        scored = context.keep(call, scores)
     return statement(
         __package__,
         "scored_arrays.sql",
         engine,
         rows=all_of(context.warehouse, rows),
-        scores=context.keep(call, scores),
+        scores=scored,
         row=_ROW,
         **names,
     )

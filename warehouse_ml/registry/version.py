@@ -168,10 +168,10 @@ class StoredVersion:
     scoring_sql: str
     facts: Mapping[str, Any]
 
-    def path(self, n_rows: int | None = None) -> str:
-        """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or the faster way for so many."""
+    def path(self, n_rows: int | None = None, *, is_stored: bool = False) -> str:
+        """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""
         forced = str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
-        return scoring_path(self.parameters, n_rows, forced=forced)
+        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored)
 
 
 def write_manifest(version: Mapping[str, Any], folder: Path) -> None:

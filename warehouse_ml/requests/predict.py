@@ -6,14 +6,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.tables import all_of, run_file
+from warehouse_ml.tables import all_of, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -214,19 +212,18 @@ def _log(
         log=log_of(version.model),
         features=features,
         is_binary=is_binary,
-        scored=_scored(warehouse, stored, features, n_requests),
+        scored=_scored(warehouse, stored, n_requests),
     )
 
 
-def _scored(warehouse: Warehouse, stored: StoredVersion, features: list[str], n_requests: int) -> str:
-    """Return a query of the scored rows: the version's own SQL, or a table that the Arrow path filled."""
+def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str:
+    """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
     if stored.path(n_requests) == "sql":
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
-    keep = [*REQUEST_COLUMNS, *features]
-    batches = score_arrow(warehouse, stored.parameters, pending, keep=keep)
-    warehouse.load(_SCORED, pa.Table.from_batches(list(batches)), temporary=True)
-    return all_of(warehouse, _SCORED)
+    with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
+        warehouse.load(_SCORED, scores, temporary=True)
+    return statement(__package__, "scored_rows.sql", warehouse.engine, pending=_PENDING, scored=_SCORED)
 
 
 def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:

@@ -5,7 +5,10 @@ The matrix is encoded by the same SQL as everywhere; only the sums are done here
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictions", "fill", "linear_terms", "matrix", "predict", "raw_values", "score_arrow"]
 
+# Enough to make little of the cost of a batch; few enough that one for each core, and those that wait, take no memory.
 _BATCH_ROWS = 131_072
 
 
@@ -143,7 +147,7 @@ def score_arrow(
     source : exp.Expr or str
         A table or a query, or the text of a query in the warehouse's SQL.
     batch_rows : int
-        Rows in memory at a time.
+        Rows of a batch; there are at most two more batches in memory than the processor has cores.
 
     Returns
     -------
@@ -177,24 +181,37 @@ def score_arrow(
 def _batches(
     reader: pa.RecordBatchReader, parameters: Parameters, schema: pa.Schema, n_kept: int, threshold: float
 ) -> Iterator[pa.RecordBatch]:
+    """Score batches beside each other, while the next is read and the last is written; they come out in order."""
+    n_threads = os.cpu_count() or 1
+    waiting: deque[Future[pa.RecordBatch]] = deque()
+    with ThreadPoolExecutor(n_threads) as threads:
+        for batch in reader:
+            waiting.append(threads.submit(_scored, batch, parameters, schema, n_kept, threshold))
+            if len(waiting) > n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _scored(
+    batch: pa.RecordBatch, parameters: Parameters, schema: pa.Schema, n_kept: int, threshold: float
+) -> pa.RecordBatch:
     import numpy as np
     import pyarrow as pa
 
-    classes = pa.array(parameters.classes, pa.string())
-    for batch in reader:
-        found = predict(parameters, matrix(batch, len(parameters.features)), threshold)
-        columns = [batch.column(index) for index in range(n_kept)]
-        columns.append(pa.array(found.score))
-        if found.prediction is None:
-            columns.append(pa.nulls(batch.num_rows, pa.string()))
-        else:
-            columns.append(classes.take(pa.array(found.prediction)))
-        if PROBABILITIES in schema.names[n_kept:] and found.probabilities is not None:
-            n_classes = found.probabilities.shape[1]
-            offsets = np.arange(batch.num_rows + 1, dtype=np.int32) * n_classes
-            flat = np.ascontiguousarray(found.probabilities).ravel()
-            columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    found = predict(parameters, matrix(batch, len(parameters.features)), threshold)
+    columns = [batch.column(index) for index in range(n_kept)]
+    columns.append(pa.array(found.score))
+    if found.prediction is None:
+        columns.append(pa.nulls(batch.num_rows, pa.string()))
+    else:
+        columns.append(pa.array(parameters.classes, pa.string()).take(pa.array(found.prediction)))
+    if PROBABILITIES in schema.names[n_kept:] and found.probabilities is not None:
+        n_classes = found.probabilities.shape[1]
+        offsets = np.arange(batch.num_rows + 1, dtype=np.int32) * n_classes
+        flat = np.ascontiguousarray(found.probabilities).ravel()
+        columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ PROBABILITIES = "probabilities"
 
 # Planning costs about 0.12 milliseconds a leaf, so that a statement of this many is planned within a second.
 _MOST_LEAVES = 8_000
-# From here on arrays are faster, however many rows. Over many, SQL is taken all the same: it holds none of them.
-_FEW_LEAVES, _MANY_ROWS = 500, 1_000_000
+# From here on arrays are faster, however many rows.
+_FEW_LEAVES = 500
 _FEW_ROWS = 50_000
 # A term of a distance or component costs half a millisecond to plan.
 _MOST_TERMS, _FEW_TERMS = 5_000, 500
@@ -109,7 +109,9 @@ def compile_scoring(
     return nodes.select_from(outputs, scored, "wml_scored")
 
 
-def scoring_path(parameters: Parameters, n_rows: int | None = None, *, forced: str = "AUTO") -> Literal["sql", "arrow"]:
+def scoring_path(
+    parameters: Parameters, n_rows: int | None = None, *, forced: str = "AUTO", is_stored: bool = False
+) -> Literal["sql", "arrow"]:
     """Return the faster way to score.
 
     Parameters
@@ -120,25 +122,25 @@ def scoring_path(parameters: Parameters, n_rows: int | None = None, *, forced: s
         How many rows are to be scored, if that is known.
     forced : str
         The option SCORING_PATH: ``SQL`` or ``ARROW`` whatever is faster, or ``AUTO``.
+    is_stored : bool
+        Whether a statement is wanted that can be kept, in a view or a file, as long as it can be planned at all.
 
     Returns
     -------
     str
-        ``arrow`` where the SQL would be planned for long, or would take longer than the arrays do: for very many
-        leaves, also for fewer of them if there are less than a million rows, and for very many terms of clusters,
-        components or a linear model; else ``sql``. Both decide alike, which training has proven.
+        ``arrow`` where the SQL would be planned for long, or would take longer than the arrays do: for trees of
+        hundreds of leaves in all, and for very many terms of clusters, components or a linear model; else ``sql``.
+        Both decide alike, which training has proven.
     """
     if forced != "AUTO":
         return "sql" if forced == "SQL" else "arrow"
-    if parameters.trees is None:
-        if parameters.task not in ("clustering", "projection"):
-            return "arrow" if len(parameters.features) > _MOST_FEATURES else "sql"
-        n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
-        is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
-        return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"
-    n_leaves = parameters.trees.n_leaves
-    is_small = n_rows is not None and n_rows < _MANY_ROWS and n_leaves > _FEW_LEAVES
-    return "arrow" if n_leaves > _MOST_LEAVES or is_small else "sql"
+    if parameters.trees is not None:
+        return "arrow" if parameters.trees.n_leaves > (_MOST_LEAVES if is_stored else _FEW_LEAVES) else "sql"
+    if parameters.task not in ("clustering", "projection"):
+        return "arrow" if len(parameters.features) > _MOST_FEATURES else "sql"
+    n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
+    is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
+    return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"
 
 
 def check_keep(keep: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ def check_parity(
     encoded = matrix(warehouse.fetch(query.sql(dialect=warehouse.engine, copy=False)), len(parameters.features))
     expected = expect(encoded)
     found = {"arrow": predict(parameters, encoded)}
-    if scoring_path(parameters, forced=forced_path) == "sql":
+    if scoring_path(parameters, forced=forced_path, is_stored=True) == "sql":
         found["sql"] = _in_warehouse(warehouse, parameters, sample)
     worst, n_differences = 0.0, 0
     for path, predictions in found.items():

@@ -24,7 +24,7 @@ def content_of(
 ) -> VersionContent:
     """Return the version's content: its parameters, definition, scoring SQL, rows, and facts."""
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
-    path = scoring_path(result.parameters, forced=str(definition.options["SCORING_PATH"]))
+    forced = str(definition.options["SCORING_PATH"])
     facts = {
         "options": dict(definition.options),
         "split": {
@@ -36,7 +36,7 @@ def content_of(
         },
         "columns": rows.columns,
         "threshold": threshold,
-        "scoring_path": path,
+        "scoring_path": scoring_path(result.parameters, forced=forced),
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
         "warnings": result.warnings,
@@ -45,14 +45,14 @@ def content_of(
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=_scoring_sql(result.parameters, path, warehouse.engine),
+        scoring_sql=_scoring_sql(result.parameters, forced, warehouse.engine),
         snapshot=warehouse.stream(snapshot),
         facts=facts,
     )
 
 
-def _scoring_sql(parameters: Parameters, path: str, engine: str) -> str:
-    if path != "sql":
+def _scoring_sql(parameters: Parameters, forced: str, engine: str) -> str:
+    if scoring_path(parameters, forced=forced, is_stored=True) != "sql":
         size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{len(parameters.features):,} features"
         return f"-- {size}: this version is scored from its parameters, not by one statement.\n"
     inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
