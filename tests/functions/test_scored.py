@@ -32,9 +32,9 @@ def scored(lab, model, sql: str = INPUT, keep=(), **named: Any) -> str:
 def test_sql_and_arrays_score_alike_and_keep_every_column(lab, model):
     keep = ["id", "prediction", "score"]
     asked = {"keep": keep, "probabilities": True}
-    as_sql = scored(lab, model, **asked)
+    as_sql = scored(lab.as_view(), model, **asked)
     assert "_wml_" not in as_sql
-    as_arrays = scored(lab, model, **asked, n_rows=400)
+    as_arrays = scored(lab, model, **asked)
     assert "_wml_predict_" in as_arrays
     types = lab.warehouse.columns(as_sql)
     assert types == lab.warehouse.columns(as_arrays)

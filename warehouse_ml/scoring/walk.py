@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Walk"]
 
-# Rows walked through all trees at once. A step over fewer is so short that threads wait for each other instead.
-_BLOCK_ROWS = 131_072
+# Rows walked through all trees at once. Where all is compared, a step over fewer rows is so short that threads wait for
+# each other instead; where ranks are looked up, those of more rows do not stay in the processor's cache.
+_COMPARED_ROWS, _LOOKED_UP_ROWS = 131_072, 32_768
 # Up to here comparing everything is the faster way.
 _FEW_LEAVES = 100
 
@@ -44,6 +45,8 @@ class Walk:
             way = _FromBelow if (feature < 0).sum() <= _FEW_LEAVES else _Descent
             found = way(feature, ranks.row[nodes], ranks.rank[nodes], trees.left[nodes], trees.right[nodes])
             self._trees.append((found, trees.value[nodes], output))
+        n_compared = sum(isinstance(found, _FromBelow) for found, _, _ in self._trees)
+        self._block_rows = _COMPARED_ROWS if 2 * n_compared > len(self._trees) else _LOOKED_UP_ROWS
 
     def add(self, encoded: np.ndarray, total: np.ndarray) -> None:
         """Add what each tree says of each row, from the first tree to the last.
@@ -55,11 +58,11 @@ class Walk:
         total : float64 array of shape (n, n_outputs)
             Is added to.
         """
-        for start in range(0, len(encoded), _BLOCK_ROWS):
+        for start in range(0, len(encoded), self._block_rows):
             self._add_block(encoded, total, start)
 
     def _add_block(self, encoded: np.ndarray, total: np.ndarray, start: int) -> None:
-        stop = start + _BLOCK_ROWS
+        stop = start + self._block_rows
         block, target = self._ranks.of(encoded[start:stop]), total[start:stop]
         for found, value, output in self._trees:
             if output < 0:
