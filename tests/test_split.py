@@ -14,6 +14,7 @@ from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import DataError
 from warehouse_ml.functions import Context
 from warehouse_ml.registry import Registry
+from warehouse_ml.templates import environment
 from warehouse_ml.training.rows import TRAINING_ROWS, read_training_rows
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
@@ -54,6 +55,14 @@ def test_random_holds_out_about_the_fraction_and_the_same_rows_as_data_grows() -
     small, large = held_out(split("random", 5_000)), held_out(split("random", 20_000))
     assert abs(len(large) / 20_000 - 0.2) < 0.01
     assert small == [n for n in large if n < 5_000]
+
+
+def test_a_row_keeps_its_hash_from_one_release_of_the_engine_to_the_next() -> None:
+    # Another hash would hold other rows out, and train every model again on rows that did not change.
+    rows = "select 7 as n, 'a|b' as t, cast(null as varchar) as nothing, 0.1e0 as x, date '2024-02-29' as d, true as y"
+    hashed = environment("duckdb").from_string("{{ row_hash('r') }}").render()
+    sql = f"select {hashed} as row_hash from ({rows}) as r"
+    assert DuckDBWarehouse(threads=1).fetch(sql).to_pylist() == [{"row_hash": 343170551336466349}]
 
 
 def test_random_does_not_depend_on_the_order_of_rows() -> None:
