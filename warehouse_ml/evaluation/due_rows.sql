@@ -11,6 +11,9 @@ select
     {% for slice in slice_columns %}
     joined.{{ slice.name }},
     {% endfor %}
+    {% for metric in own_metrics if metric.over == 'rows' %}
+    joined.{{ metric.column }},
+    {% endfor %}
     joined.weight
 from wml_joined as joined
 inner join wml_due as due

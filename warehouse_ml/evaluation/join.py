@@ -38,7 +38,7 @@ def join_columns(warehouse: Warehouse, spec: EvaluationSpec, join_sql: str) -> J
     Raises
     ------
     DefinitionError
-        If a slice names a column that is not there.
+        If a slice, or a metric of the file's own, names a column that is not there.
     DataError
         If a column that every evaluation needs is missing, or has a type that cannot be evaluated.
     """
@@ -59,6 +59,15 @@ def join_columns(warehouse: Warehouse, spec: EvaluationSpec, join_sql: str) -> J
                 has=types,
                 hint=did_you_mean(name, list(types)),
             )
+    for metric in spec.metrics:
+        for name in metric.columns if metric.over == "rows" else ():
+            if name not in types:
+                raise DefinitionError(
+                    f'no column "{name}" for the metric "{metric.name}"',
+                    place=spec.place,
+                    has=types,
+                    hint=did_you_mean(name, list(types)),
+                )
     _check_types(spec, types, has_score)
     return JoinColumns(
         has_score=has_score,

@@ -28,9 +28,21 @@ with asked as (
         {% for slice in slice_columns %}
         coalesce({{ as_string('joined.' ~ (slice.column | ident)) }}, '(null)') as {{ slice.name }},
         {% endfor %}
+        {% for metric in own_metrics if metric.over == 'rows' %}
+        {{ finite(metric.sql('joined', dialect)) }} as {{ metric.column }},
+        {% endfor %}
         {{ as_double('joined.sample_weight' if columns.has_weight else '1') }} as weight
     from (
+        {% if columns.has_label_known_at and own_metrics %}
+        -- The user's own expressions must not see it sooner either.
+        select
+            known.* replace (case when known.label_known_at > {{ param('as_of') }} then null else known.label end as label)
+        from (
+        {% endif %}
 {{ join_sql }}
+        {% if columns.has_label_known_at and own_metrics %}
+        ) as known
+        {% endif %}
     ) as joined
     where
         joined.requested_at < {{ param('as_of') }}
@@ -63,6 +75,9 @@ select
     {% endif %}
     asked.label,
     asked.weight,
+    {% for metric in own_metrics if metric.over == 'rows' %}
+    asked.{{ metric.column }},
+    {% endfor %}
     {% for slice in slice_columns %}
     asked.{{ slice.name }},
     {% endfor %}

@@ -12,6 +12,7 @@ from typing import Any
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
@@ -173,6 +174,7 @@ class Steps:
         row_columns = ["request_id", value_column, "label", *names.values()]
         if columns.has_weight:
             row_columns.append("weight")
+        row_columns += [metric.column for metric in spec.metrics if metric.over == "rows"]
         self._names: dict[str, Any] = {
             "task": spec.task,
             "window": spec.window,
@@ -185,6 +187,9 @@ class Steps:
                 for index, (key, slice_) in enumerate(keys)
             ],
             "has_since": since is not None,
+            "dialect": warehouse.engine,
+            "own_metrics": spec.metrics,
+            "n_folds": FOLDS,
             "row_columns": [f"asked.{name}" for name in row_columns],
         }
         self._parameters = {
@@ -237,6 +242,8 @@ def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> No
     else:
         steps.run("confusion.sql")
     steps.run(f"metrics_{spec.task}.sql")
+    if spec.metrics:
+        steps.run("own_metrics.sql")
     steps.run("metrics.sql")
 
 

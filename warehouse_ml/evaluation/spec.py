@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
+from warehouse_ml.evaluation.own import OwnMetric, own_metrics
 
 __all__ = ["OVERALL", "EvaluationSpec"]
 
@@ -25,6 +26,7 @@ _KEYS = (
     "maturity",
     "min_slice_size",
     "reference",
+    "metrics",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -58,6 +60,8 @@ class EvaluationSpec:
         A metric of a slice whose own denominator counts fewer rows is not shown.
     reference : mapping of str to str
         The reference group of a slice key.
+    metrics : tuple of OwnMetric
+        The metrics that the file defines.
     """
 
     name: str
@@ -71,6 +75,7 @@ class EvaluationSpec:
     maturity_seconds: float = 0.0
     min_slice_size: int = 30
     reference: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[OwnMetric, ...] = ()
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -90,18 +95,20 @@ class EvaluationSpec:
                     hint=did_you_mean(key, _KEYS),
                 )
         slices = _slices(config.get("slices"), place)
+        task = _choice("task", config.get("task"), TASKS, "binary", place)
         return cls(
             name=name,
             place=place,
             definition_hash=definition_hash,
             model=_model(config.get("model"), place),
-            task=_choice("task", config.get("task"), TASKS, "binary", place),
+            task=task,
             threshold=_threshold(config.get("threshold"), place),
             slices=slices,
             window=_choice("window", config.get("window"), WINDOWS, "all", place),
             maturity_seconds=_duration(config.get("maturity"), place),
             min_slice_size=_min_slice_size(config.get("min_slice_size"), place),
             reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
+            metrics=own_metrics(config.get("metrics"), task, place),
         )
 
     @property
