@@ -1,5 +1,5 @@
 -- grain: one row per unit, slice and metric, as it is shown
--- unit:  intervals at 95 %
+-- unit:  intervals at 95 %; variance is that of the value, as an estimate, in the value's unit squared
 -- null:  value and interval of a metric whose own denominator is 0, or, but for the overall row, below min_slice_size
 {{ create_scratch('wml_metric') }}
 with judged as (
@@ -39,7 +39,12 @@ shown as (
         judged.metric,
         judged.ci_method,
         case when not judged.is_suppressed then judged.value end as value,
-        1.959963984540054e0 * sqrt(case when judged.variance > 0 then judged.variance when judged.variance is not null then 0e0 end) as half_width,
+        -- What rounding leaves below 0 is none.
+        case
+            when judged.ci_method in ('wilson', 'wilson_kish')
+                then {{ safe_divide('greatest(0e0, judged.value * (1e0 - judged.value))', 'judged.n_effective') }}
+            when judged.variance is not null then greatest(0e0, judged.variance)
+        end as variance,
         judged.n_rows,
         judged.denominator,
         judged.n_effective,
@@ -50,33 +55,53 @@ shown as (
             when judged.value is null then judged.null_reason
         end as reason
     from judged
+),
+
+widened as (
+    select
+        shown.unit,
+        shown.slice_set,
+        shown.slice_key,
+        shown.slice_value,
+        shown.metric,
+        shown.ci_method,
+        shown.value,
+        shown.variance,
+        1.959963984540054e0 * sqrt(shown.variance) as half_width,
+        shown.n_rows,
+        shown.denominator,
+        shown.n_effective,
+        shown.is_suppressed,
+        shown.reason
+    from shown
 )
 
 select
-    shown.unit,
-    shown.slice_set,
-    shown.slice_key,
-    shown.slice_value,
-    shown.metric,
-    shown.value,
+    widened.unit,
+    widened.slice_set,
+    widened.slice_key,
+    widened.slice_value,
+    widened.metric,
+    widened.value,
     case
-        when shown.value is null then null
-        when shown.ci_method in ('wilson', 'wilson_kish') and shown.n_effective > 0
-            then {{ wilson_lower('shown.value', 'shown.n_effective') }}
-        when shown.ci_method = 'delong' and shown.value - shown.half_width < 0 then 0e0
-        when shown.ci_method in ('delong', 'normal') then shown.value - shown.half_width
+        when widened.value is null then null
+        when widened.ci_method in ('wilson', 'wilson_kish') and widened.n_effective > 0
+            then {{ wilson_lower('widened.value', 'widened.n_effective') }}
+        when widened.ci_method = 'delong' and widened.value - widened.half_width < 0 then 0e0
+        when widened.ci_method in ('delong', 'normal') then widened.value - widened.half_width
     end as ci_lower,
     case
-        when shown.value is null then null
-        when shown.ci_method in ('wilson', 'wilson_kish') and shown.n_effective > 0
-            then {{ wilson_upper('shown.value', 'shown.n_effective') }}
-        when shown.ci_method = 'delong' and shown.value + shown.half_width > 1 then 1e0
-        when shown.ci_method in ('delong', 'normal') then shown.value + shown.half_width
+        when widened.value is null then null
+        when widened.ci_method in ('wilson', 'wilson_kish') and widened.n_effective > 0
+            then {{ wilson_upper('widened.value', 'widened.n_effective') }}
+        when widened.ci_method = 'delong' and widened.value + widened.half_width > 1 then 1e0
+        when widened.ci_method in ('delong', 'normal') then widened.value + widened.half_width
     end as ci_upper,
-    case when shown.value is not null then shown.ci_method end as ci_method,
-    {{ as_int('shown.n_rows') }} as n,
-    {{ as_double('shown.denominator') }} as denominator,
-    shown.n_effective,
-    shown.is_suppressed,
-    shown.reason
-from shown
+    case when widened.value is not null then widened.ci_method end as ci_method,
+    {{ as_int('widened.n_rows') }} as n,
+    {{ as_double('widened.denominator') }} as denominator,
+    widened.n_effective,
+    widened.is_suppressed,
+    widened.reason,
+    case when widened.value is not null then widened.variance end as variance
+from widened
