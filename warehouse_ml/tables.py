@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlglot
+from sqlglot import exp
+
 from warehouse_ml.templates import statement, statements
-from warehouse_ml.warehouses.base import Parameters, Relation, Warehouse
+from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,13 +24,26 @@ _HERE = "warehouse_ml.warehouses"
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
-    """Create the ``wml`` schema and its tables and views where they are missing."""
+    """Create the ``wml`` schema, its tables and views where they are missing, and columns that came with a release."""
     with warehouse.transaction():
-        for sql in [
-            statement(_HERE, "schema.sql", warehouse.engine),
-            *statements(_HERE, "tables.sql", warehouse.engine),
-        ]:
-            warehouse.run(sql)
+        warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
+        there = warehouse.kinds(WML)
+        for sql in statements(_HERE, "tables.sql", warehouse.engine):
+            declared = sqlglot.parse_one(sql, read=warehouse.engine)
+            table = declared.find(exp.Table)
+            if table and declared.find(exp.Schema) and table.name.lower() in there:
+                _add_columns(warehouse, wml_table(table.name), declared)
+            else:
+                warehouse.run(sql)
+
+
+def _add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr) -> None:
+    known = {name.lower() for name in warehouse.columns(all_of(warehouse, relation))}
+    for column in declared.find_all(exp.ColumnDef):
+        if column.name.lower() not in known:
+            column_type = column.args["kind"].sql(dialect=warehouse.engine)
+            names = {"relation": relation, "column": column.name, "column_type": column_type}
+            warehouse.run(statement(_HERE, "add_column.sql", warehouse.engine, **names))
 
 
 def run_file(

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from tests.evaluation.conftest import AS_OF, FIRST_DAY, make_spec, metrics_of, table
+from tests.tiny import edit, write, write_tiny
+from tests.wml import ok, rows
 from warehouse_ml.errors import DefinitionError
-from warehouse_ml.evaluation.names import METRICS
+from warehouse_ml.evaluation.names import BETTER, METRICS
+from warehouse_ml.tables import ensure_tables
 
 COST = {"cost": {"counts": "(5 * false_negatives + false_positives) / nullif(n, 0)", "better": "lower", "low": 0}}
 
@@ -37,7 +40,10 @@ def test_the_names_are_those_of_every_metric_there_is(run, warehouse, task):
     if task == "multiclass":
         rows = {"prediction": ["a", "b", "a"], "label": ["a", "b", "b"]}
     run(rows, task=task)
-    assert set(metrics_of(warehouse)["all"]) == set(METRICS[task])
+    found = metrics_of(warehouse)["all"]
+    assert set(found) == set(METRICS[task])
+    for name, row in found.items():
+        assert row["better"] == next((way for way, names in BETTER.items() if name in names), None)
 
 
 def test_a_metric_over_counts_is_worked_out_for_every_slice(run, warehouse):
@@ -53,12 +59,16 @@ def test_a_metric_over_counts_is_worked_out_for_every_slice(run, warehouse):
         assert found["value"] == pytest.approx(cost_of(rows, chosen), rel=1e-12)
         assert found["ci_method"] == "jackknife"
         assert found["ci_lower"] < found["value"] < found["ci_upper"]
+        assert found["better"] == "lower"
         assert (found["n"], found["denominator"]) == (chosen.sum(), chosen.sum())
 
 
 def test_a_metric_over_rows_is_their_mean(run, warehouse):
     rows = {**rows_of(300), "sample_weight": np.random.default_rng(1).random(300)}
-    run(rows, metrics={"lost": {"rows": "case when label and score < 0.5 then amount when label is not null then 0 end"}})
+    run(
+        rows,
+        metrics={"lost": {"rows": "case when label and score < 0.5 then amount when label is not null then 0 end"}},
+    )
     lost = np.where(rows["label"] & (rows["score"] < 0.5), rows["amount"], 0.0)
     found = metrics_of(warehouse)["all"]["lost"]
     assert found["value"] == pytest.approx(np.average(lost, weights=rows["sample_weight"]), rel=1e-12)
@@ -100,7 +110,12 @@ def test_a_small_slice_is_not_shown(run, warehouse):
 @pytest.mark.parametrize(
     ("task", "rows", "expression", "wanted"),
     [
-        ("regression", {"score": [1.0, 2.0, 4.0], "label": [1.5, 1.0, 4.0]}, "sum_absolute_error / sum_label", 1.5 / 6.5),
+        (
+            "regression",
+            {"score": [1.0, 2.0, 4.0], "label": [1.5, 1.0, 4.0]},
+            "sum_absolute_error / sum_label",
+            1.5 / 6.5,
+        ),
         ("multiclass", {"prediction": ["a", "b", "c"], "label": ["a", "a", "c"]}, "n_correct / n", 2 / 3),
     ],
 )
@@ -140,3 +155,37 @@ def test_a_column_that_is_not_there_is_named(run, warehouse):
     assert 'no column "amout" for the metric "mine"' in str(error.value)
     assert 'did you mean "amount"' in str(error.value)
     assert table(warehouse, "metrics") == []
+
+
+def test_a_table_of_an_earlier_release_gets_the_columns_that_came_since(warehouse, run):
+    run({"score": [0.1, 0.9], "label": [0, 1]})
+    before = table(warehouse, "metrics")
+    warehouse.run("alter table wml.metrics drop column better")
+    ensure_tables(warehouse)
+    after = table(warehouse, "latest_metrics")
+    assert [{**row, "better": None} for row in before] == after
+
+
+MACRO = """\
+{% macro cost(missed, alarmed) %}
+({{ missed }} * false_negatives + {{ alarmed }} * false_positives) / nullif(n, 0)  -- a currency a request
+{% endmacro %}
+"""
+
+
+def test_a_macro_gives_the_expression_and_a_rule_may_ask_for_it(tmp_path):
+    root = write_tiny(tmp_path / "tiny")
+    write(root, "sql/macros/cost.sql", MACRO)
+    defined = "metrics={'cost': {'counts': cost(5, 1), 'better': 'lower', 'low': 0}}, slices=['region']"
+    edit(root, "sql/evaluation/churn.sql", "slices=['region']", defined)
+    ok(root, "run", "--since", "2024-02-05", "--as-of", "2024-02-26")
+    asked = (
+        "select slice_value, value = (5 * fn + fp) / n as is_right, ci_lower < value and value < ci_upper as is_inside "
+        "from (pivot wml.latest_metrics on metric in ('false_negatives' as fn, 'false_positives' as fp) "
+        "using max(value) group by evaluation_id, slice_value) as counted "
+        "inner join wml.latest_metrics as own using (evaluation_id, slice_value) "
+        "where own.metric = 'cost' and own.slice_key = 'region' and not own.is_suppressed"
+    )
+    found = rows(root, asked)
+    assert len(found) > 6
+    assert all(row["is_right"] and row["is_inside"] for row in found)

@@ -67,7 +67,9 @@ widened as (
         shown.ci_method,
         shown.value,
         shown.variance,
-        1.959963984540054e0 * sqrt(shown.variance) as half_width,
+        -- Of few groups left out, Student's t with one degree of freedom less.
+        case shown.ci_method when 'jackknife' then 2.0930240544082634e0 else 1.959963984540054e0 end
+            * sqrt(shown.variance) as half_width,
         shown.n_rows,
         shown.denominator,
         shown.n_effective,
@@ -88,14 +90,22 @@ select
         when widened.ci_method in ('wilson', 'wilson_kish') and widened.n_effective > 0
             then {{ wilson_lower('widened.value', 'widened.n_effective') }}
         when widened.ci_method = 'delong' and widened.value - widened.half_width < 0 then 0e0
-        when widened.ci_method in ('delong', 'normal') then widened.value - widened.half_width
+        {% for metric in own_metrics if metric.low is not none %}
+        when widened.metric = {{ metric.name | literal }} and widened.value - widened.half_width < {{ metric.low | literal }}
+            then {{ metric.low | literal }}
+        {% endfor %}
+        when widened.ci_method in ('delong', 'normal', 'jackknife') then widened.value - widened.half_width
     end as ci_lower,
     case
         when widened.value is null then null
         when widened.ci_method in ('wilson', 'wilson_kish') and widened.n_effective > 0
             then {{ wilson_upper('widened.value', 'widened.n_effective') }}
         when widened.ci_method = 'delong' and widened.value + widened.half_width > 1 then 1e0
-        when widened.ci_method in ('delong', 'normal') then widened.value + widened.half_width
+        {% for metric in own_metrics if metric.high is not none %}
+        when widened.metric = {{ metric.name | literal }} and widened.value + widened.half_width > {{ metric.high | literal }}
+            then {{ metric.high | literal }}
+        {% endfor %}
+        when widened.ci_method in ('delong', 'normal', 'jackknife') then widened.value + widened.half_width
     end as ci_upper,
     case when widened.value is not null then widened.ci_method end as ci_method,
     {{ as_int('widened.n_rows') }} as n,

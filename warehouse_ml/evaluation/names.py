@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["METRICS"]
+__all__ = ["BETTER", "METRICS"]
 
 _OF_ANY_TASK = ("n_requests", "n_labelled", "label_coverage")
 
@@ -29,3 +29,19 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """What ``wml.metrics`` holds of every slice."""
+
+BETTER: Mapping[str, tuple[str, ...]] = {
+    "higher": (
+        *("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "npv", "f1_score"),
+        *("matthews_correlation_coefficient", "roc_auc", "average_precision", "r2_score", "explained_variance"),
+        *(f"{name}_{how}" for name in ("precision", "recall", "f1") for how in ("macro", "micro", "weighted")),
+        "label_coverage",
+    ),
+    "lower": (
+        *("false_positive_rate", "false_negative_rate", "false_discovery_rate", "false_omission_rate"),
+        *("log_loss", "brier_score", "expected_calibration_error"),
+        *("mean_absolute_error", "mean_squared_error", "root_mean_squared_error", "mean_squared_log_error"),
+        "median_absolute_error",
+    ),
+}
+"""Which way a metric is better, of those that have one."""

@@ -12,6 +12,7 @@ from typing import Any
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.names import BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
 from warehouse_ml.templates import statement
@@ -190,6 +191,10 @@ class Steps:
             "dialect": warehouse.engine,
             "own_metrics": spec.metrics,
             "n_folds": FOLDS,
+            "better": {
+                way: (*names, *(metric.name for metric in spec.metrics if metric.better == way))
+                for way, names in BETTER.items()
+            },
             "row_columns": [f"asked.{name}" for name in row_columns],
         }
         self._parameters = {

@@ -1,6 +1,6 @@
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 -- unit:  as in metrics.sql
--- null:  as in metrics.sql
+-- null:  as in metrics.sql; better, 'higher' or 'lower', of metrics that have no better side
 insert into {{ 'metrics' | wml }} (
     evaluation_id,
     evaluation,
@@ -19,7 +19,8 @@ insert into {{ 'metrics' | wml }} (
     n,
     denominator,
     is_suppressed,
-    reason
+    reason,
+    better
 )
 select
     due.evaluation_id,
@@ -39,7 +40,12 @@ select
     shown.n,
     shown.denominator,
     shown.is_suppressed,
-    shown.reason
+    shown.reason,
+    case
+        {% for way, metrics in better.items() if metrics %}
+        when shown.metric in ({% for name in metrics %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}) then {{ way | literal }}
+        {% endfor %}
+    end as better
 from wml_metric as shown
 inner join wml_due as due
     on shown.unit = due.unit

@@ -250,13 +250,11 @@ def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -
     log = log_of(model)
     there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
+    # A later version may ask for a feature that earlier ones did not.
     for name, column_type in columns.items():
         if name.lower() not in known:
-            warehouse.run(
-                statement(
-                    __package__, "add_column.sql", warehouse.engine, log=log, column=name, column_type=column_type
-                )
-            )
+            names = {"relation": log, "column": name, "column_type": column_type}
+            warehouse.run(statement("warehouse_ml.warehouses", "add_column.sql", warehouse.engine, **names))
 
 
 def _count_pending(warehouse: Warehouse) -> int:

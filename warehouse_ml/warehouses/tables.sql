@@ -72,7 +72,8 @@ create table if not exists {{ 'metrics' | wml }} (
     n {{ int }},
     denominator {{ double }},
     is_suppressed {{ bool }},
-    reason {{ string }}
+    reason {{ string }},
+    better {{ string }}
 );
 
 -- grain: one row per evaluation_id, slice_key, metric, aggregate
