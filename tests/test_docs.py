@@ -29,7 +29,9 @@ from warehouse_ml.functions.signatures import SIGNATURES
 from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
+from warehouse_ml.tables import ensure_tables
 from warehouse_ml.templates import environment
+from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
@@ -362,10 +364,16 @@ def tables_list() -> str:
         ("model_versions", "one row per version", list(INDEX_SCHEMA.names)),
         ("model_aliases", "one row per line of the ledger, in the order written", list(LEDGER_SCHEMA.names)),
     ]
-    made = r"-- grain: ([^\n]*)\ncreate (?:table if not exists|or replace view) \{\{ '(\w+)' \| wml \}\}(.*?);?\n\n"
+    with contextlib.closing(DuckDBWarehouse()) as warehouse:
+        ensure_tables(warehouse)
+        views = {name: list(warehouse.columns(f"select * from wml.{name}")) for name in warehouse.kinds("wml")}
+    made = r"-- grain: ([^\n]*)\n(?:-- [^\n]*\n)*"
+    made += r"create (?:table if not exists|or replace view) \{\{ '(\w+)' \| wml \}\}(.*?);?\n\n"
     for grain, name, body in re.findall(made, own + "\n\n", re.DOTALL):
         columns = re.findall(r'^    "?(\w+)"? \{\{ (?!\')', body, re.MULTILINE)
-        tables.append((name, grain, columns or [f"those of `{name.removeprefix('latest_')}`"]))
+        base = name.removeprefix("latest_")
+        of_base = [f"those of `{base}`"] if base != name and views.get(base) == views[name] else views[name]
+        tables.append((name, grain, columns or of_base))
     lines = ["| table | grain | columns |", "|---|---|---|"]
     lines += [f"| `{name}` | {grain} | {', '.join(columns)} |" for name, grain, columns in tables]
     return "\n" + "\n".join(lines) + "\n\n"

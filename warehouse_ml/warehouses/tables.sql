@@ -156,17 +156,22 @@ create table if not exists {{ 'builds' | wml }} (
     built_at {{ timestamp }}
 );
 
+-- grain: as evaluations, but each window only as last restated
+create or replace view {{ 'latest_evaluations' | wml }} as
+select evaluations.*
+from {{ 'evaluations' | wml }} as evaluations
+qualify row_number() over (
+    partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
+    order by evaluations.as_of desc
+) = 1;
+
 -- grain: as metrics, but each window only as last restated
 create or replace view {{ 'latest_metrics' | wml }} as
 select metrics.*
 from {{ 'metrics' | wml }} as metrics
 where metrics.evaluation_id in (
-    select evaluations.evaluation_id
-    from {{ 'evaluations' | wml }} as evaluations
-    qualify row_number() over (
-        partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
-        order by evaluations.as_of desc
-    ) = 1
+    select latest_evaluations.evaluation_id
+    from {{ 'latest_evaluations' | wml }} as latest_evaluations
 );
 
 -- grain: as fairness, but each window only as last restated
@@ -174,10 +179,127 @@ create or replace view {{ 'latest_fairness' | wml }} as
 select fairness.*
 from {{ 'fairness' | wml }} as fairness
 where fairness.evaluation_id in (
-    select evaluations.evaluation_id
-    from {{ 'evaluations' | wml }} as evaluations
-    qualify row_number() over (
-        partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
-        order by evaluations.as_of desc
-    ) = 1
+    select latest_evaluations.evaluation_id
+    from {{ 'latest_evaluations' | wml }} as latest_evaluations
+);
+
+-- grain: one row per evaluation_id, slice_key, slice_value of the latest; a column for each metric
+create or replace view {{ 'latest_metrics_wide' | wml }} as
+select
+    metrics.evaluation_id,
+    metrics.evaluation,
+    metrics.model,
+    metrics.version,
+    metrics.window_start,
+    metrics.window_end,
+    metrics.as_of,
+    metrics.slice_key,
+    metrics.slice_value,
+{% for metric in [
+    'n_requests', 'n_labelled', 'label_coverage', 'n_positive', 'true_positives', 'false_positives', 'true_negatives',
+    'false_negatives', 'selection_rate', 'prevalence', 'accuracy', 'balanced_accuracy', 'precision', 'recall', 'specificity',
+    'false_positive_rate', 'false_negative_rate', 'npv', 'false_discovery_rate', 'false_omission_rate', 'f1_score',
+    'matthews_correlation_coefficient', 'roc_auc', 'average_precision', 'log_loss', 'brier_score',
+    'expected_calibration_error', 'calibration_ratio', 'mean_prediction', 'mean_label', 'precision_macro', 'precision_micro',
+    'precision_weighted', 'recall_macro', 'recall_micro', 'recall_weighted', 'f1_macro', 'f1_micro', 'f1_weighted',
+    'mean_absolute_error', 'mean_squared_error', 'root_mean_squared_error', 'mean_squared_log_error',
+    'median_absolute_error', 'r2_score', 'explained_variance', 'mean_error',
+] %}
+    max(case when metrics.metric = '{{ metric }}' then metrics.value end) as {{ metric }}{% if not loop.last %},{% endif %}
+
+{% endfor %}
+from {{ 'latest_metrics' | wml }} as metrics
+group by
+    metrics.evaluation_id,
+    metrics.evaluation,
+    metrics.model,
+    metrics.version,
+    metrics.window_start,
+    metrics.window_end,
+    metrics.as_of,
+    metrics.slice_key,
+    metrics.slice_value;
+
+-- grain: one row per evaluation, model, version, window_start, slice_key, slice_value, metric of the latest that has an interval
+-- The interval of the change is made of both intervals (the method of variance estimates recovery, Zou and Donner, 2008),
+-- as two windows share no request and are independent.
+create or replace view {{ 'metric_changes' | wml }} as
+with windows as (
+    select
+        metrics.evaluation,
+        metrics.model,
+        metrics.version,
+        metrics.slice_key,
+        metrics.slice_value,
+        metrics.metric,
+        metrics.window_start,
+        lag(metrics.window_start) over each_series as previous_window_start,
+        metrics.value,
+        lag(metrics.value) over each_series as previous_value,
+        metrics.ci_lower,
+        lag(metrics.ci_lower) over each_series as previous_ci_lower,
+        metrics.ci_upper,
+        lag(metrics.ci_upper) over each_series as previous_ci_upper,
+        metrics.better
+    from {{ 'latest_metrics' | wml }} as metrics
+    where metrics.value is not null
+        and metrics.window_start is not null
+    window
+        each_series as (
+            partition by
+                metrics.evaluation,
+                metrics.model,
+                metrics.version,
+                metrics.slice_key,
+                metrics.slice_value,
+                metrics.metric
+            order by metrics.window_start asc
+        )
+),
+
+changes as (
+    select
+        windows.evaluation,
+        windows.model,
+        windows.version,
+        windows.slice_key,
+        windows.slice_value,
+        windows.metric,
+        windows.window_start,
+        windows.previous_window_start,
+        windows.value,
+        windows.previous_value,
+        windows.value - windows.previous_value as change,
+        windows.value - windows.previous_value - sqrt(
+            power(windows.value - windows.ci_lower, 2) + power(windows.previous_ci_upper - windows.previous_value, 2)
+        ) as ci_lower,
+        windows.value - windows.previous_value + sqrt(
+            power(windows.ci_upper - windows.value, 2) + power(windows.previous_value - windows.previous_ci_lower, 2)
+        ) as ci_upper,
+        windows.better
+    from windows
+    where windows.previous_value is not null
 )
+
+select
+    changes.evaluation,
+    changes.model,
+    changes.version,
+    changes.slice_key,
+    changes.slice_value,
+    changes.metric,
+    changes.window_start,
+    changes.previous_window_start,
+    changes.value,
+    changes.previous_value,
+    changes.change,
+    changes.ci_lower,
+    changes.ci_upper,
+    case
+        when changes.better is null then null
+        when changes.ci_lower <= 0 and changes.ci_upper >= 0 then 'no clear change'
+        when changes.better = 'higher' and changes.change > 0 then 'better'
+        when changes.better = 'lower' and changes.change < 0 then 'better'
+        when changes.ci_lower is not null then 'worse'
+    end as verdict
+from changes
