@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["BETTER", "METRICS"]
+__all__ = ["AT_THRESHOLDS", "BETTER", "METRICS"]
 
 _OF_ANY_TASK = ("n_requests", "n_labelled", "label_coverage")
 
@@ -45,3 +45,14 @@ BETTER: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Which way a metric is better, of those that have one."""
+
+AT_THRESHOLDS = (
+    "selection_rate",
+    "accuracy",
+    "precision",
+    "recall",
+    "specificity",
+    "false_positive_rate",
+    "false_negative_rate",
+)
+"""The rates that are computed at further thresholds too, as ``recall@0.3``."""

@@ -12,7 +12,7 @@ from typing import Any
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
-from warehouse_ml.evaluation.names import BETTER
+from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
 from warehouse_ml.templates import statement
@@ -191,10 +191,8 @@ class Steps:
             "dialect": warehouse.engine,
             "own_metrics": spec.metrics,
             "n_folds": FOLDS,
-            "better": {
-                way: (*names, *(metric.name for metric in spec.metrics if metric.better == way))
-                for way, names in BETTER.items()
-            },
+            "better": _better(spec),
+            "thresholds": spec.thresholds,
             "row_columns": [f"asked.{name}" for name in row_columns],
         }
         self._parameters = {
@@ -232,6 +230,15 @@ class Steps:
         return {name: value for name, value in parameters.items() if self._written[name].search(sql)}
 
 
+def _better(spec: EvaluationSpec) -> dict[str, list[str]]:
+    """Return the metrics of an evaluation by the way in which they are better."""
+    found = {}
+    for way, names in BETTER.items():
+        at = [f"{name}@{threshold}" for name in AT_THRESHOLDS if name in names for threshold in spec.thresholds]
+        found[way] = [*names, *at, *(metric.name for metric in spec.metrics if metric.better == way)]
+    return found
+
+
 @lru_cache
 def _written_parameter(name: str, engine: str) -> str:
     return statement("warehouse_ml.warehouses", "parameter.sql", engine, name=name)
@@ -247,6 +254,8 @@ def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> No
     else:
         steps.run("confusion.sql")
     steps.run(f"metrics_{spec.task}.sql")
+    if spec.thresholds and columns.has_score:
+        steps.run("thresholds.sql")
     if spec.metrics:
         steps.run("own_metrics.sql")
     steps.run("metrics.sql")

@@ -27,6 +27,7 @@ _KEYS = (
     "min_slice_size",
     "reference",
     "metrics",
+    "thresholds",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -62,6 +63,8 @@ class EvaluationSpec:
         The reference group of a slice key.
     metrics : tuple of OwnMetric
         The metrics that the file defines.
+    thresholds : tuple of float
+        Further thresholds, ascending, at which the rates of a binary task are computed as well.
     """
 
     name: str
@@ -76,6 +79,7 @@ class EvaluationSpec:
     min_slice_size: int = 30
     reference: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[OwnMetric, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -109,6 +113,7 @@ class EvaluationSpec:
             min_slice_size=_min_slice_size(config.get("min_slice_size"), place),
             reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
             metrics=own_metrics(config.get("metrics"), task, place),
+            thresholds=_thresholds(config.get("thresholds"), task, place),
         )
 
     @property
@@ -137,6 +142,19 @@ def _threshold(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise DefinitionError(f"threshold is {value!r}", place=place, hint="give a number from 0 to 1")
     return float(value)
+
+
+def _thresholds(value: Any, task: str, place: str) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    if task != "binary":
+        raise DefinitionError(f"a {task} task has no thresholds", place=place, hint="leave thresholds out")
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise DefinitionError(f"thresholds is {value!r}", place=place, hint="give a list: thresholds=[0.2, 0.3]")
+    found = tuple(sorted({_threshold(item, place) for item in value if item is not None}))
+    if len(found) < len(value):
+        raise DefinitionError(f"thresholds is {list(value)!r}", place=place, hint="give each number once")
+    return found
 
 
 def _min_slice_size(value: Any, place: str) -> int:
