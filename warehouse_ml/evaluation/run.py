@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from warehouse_ml.errors import DataError
+from warehouse_ml.evaluation.compare import write_comparisons
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
@@ -131,6 +132,8 @@ def evaluate(
                 steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
+            if any(row["n_versions"] > 1 for row in due):
+                write_comparisons(steps, spec, columns)
             write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
         for table in SCRATCH:

@@ -132,6 +132,36 @@ create table if not exists {{ 'calibration' | wml }} (
     mean_label {{ double }}
 );
 
+-- grain: one row per comparison_id, slice_key, slice_value, metric
+create table if not exists {{ 'comparisons' | wml }} (
+    comparison_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    other_version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    n_pairs {{ int }},
+    value {{ double }},
+    other_value {{ double }},
+    difference {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_flips {{ int }},
+    n_gained {{ int }},
+    n_lost {{ int }},
+    ci_method {{ string }},
+    test {{ string }},
+    is_suppressed {{ bool }},
+    reason {{ string }}
+);
+
 -- grain: one row per rule, returned row and as_of
 create table if not exists {{ 'rule_firings' | wml }} (
     rule {{ string }},
@@ -179,4 +209,13 @@ where fairness.evaluation_id in (
         partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
         order by evaluations.as_of desc
     ) = 1
+);
+
+-- grain: as comparisons, but each window and two versions only as last compared
+create or replace view {{ 'latest_comparisons' | wml }} as
+select comparisons.*
+from {{ 'comparisons' | wml }} as comparisons
+qualify comparisons.as_of = max(comparisons.as_of) over (
+    partition by
+        comparisons.evaluation, comparisons.model, comparisons.version, comparisons.other_version, comparisons.window_start
 )
