@@ -1,6 +1,6 @@
 -- grain: one row per request and version asked before as_of, of every window
 -- unit:  score in [0, 1] for a binary task, else the label's own; label 0 or 1, a number, or text
--- null:  label where it was not known at as_of; a null slice is a group of its own, '(null)'
+-- null:  label and label_known_at where it was not known at as_of; a null slice is a group of its own, '(null)'
 {% if columns.has_label_known_at %}
 {%- set label = 'case when joined.label_known_at > ' ~ param('as_of') ~ ' then null else joined.label end' %}
 {% else %}
@@ -28,6 +28,11 @@ with asked as (
         {% for slice in slice_columns %}
         coalesce({{ as_string('joined.' ~ (slice.column | ident)) }}, '(null)') as {{ slice.name }},
         {% endfor %}
+        {% if columns.has_label_known_at %}
+        case when joined.label is not null and joined.label_known_at <= {{ param('as_of') }} then cast(joined.label_known_at as {{ type('timestamp') }}) end as label_known_at,
+        {% else %}
+        cast(null as {{ type('timestamp') }}) as label_known_at,
+        {% endif %}
         {{ as_double('joined.sample_weight' if columns.has_weight else '1') }} as weight
     from (
 {{ join_sql }}
@@ -62,6 +67,7 @@ select
     asked.prediction,
     {% endif %}
     asked.label,
+    asked.label_known_at,
     asked.weight,
     {% for slice in slice_columns %}
     asked.{{ slice.name }},

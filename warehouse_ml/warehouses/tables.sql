@@ -50,8 +50,18 @@ create table if not exists {{ 'evaluations' | wml }} (
     label_coverage {{ double }},
     is_mature {{ bool }},
     content_hash {{ string }},
-    definition_hash {{ string }}
+    definition_hash {{ string }},
+    n_labelled_positive {{ int }},
+    label_delay_p50_seconds {{ double }},
+    label_delay_p95_seconds {{ double }},
+    warning {{ string }}
 );
+
+-- Columns that a table made earlier lacks.
+{% for column, kind in {'n_labelled_positive': int, 'label_delay_p50_seconds': double, 'label_delay_p95_seconds': double, 'warning': string}.items() %}
+alter table {{ 'evaluations' | wml }} add column if not exists {{ column }} {{ kind }};
+
+{% endfor %}
 
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 create table if not exists {{ 'metrics' | wml }} (
