@@ -365,6 +365,7 @@ def tables_list() -> str:
     made = r"-- grain: ([^\n]*)\ncreate (?:table if not exists|or replace view) \{\{ '(\w+)' \| wml \}\}(.*?);?\n\n"
     for grain, name, body in re.findall(made, own + "\n\n", re.DOTALL):
         columns = re.findall(r'^    "?(\w+)"? \{\{ (?!\')', body, re.MULTILINE)
+        columns = columns or re.findall(r"^    \w+\.(\w+),?$", body, re.MULTILINE)
         tables.append((name, grain, columns or [f"those of `{name.removeprefix('latest_')}`"]))
     lines = ["| table | grain | columns |", "|---|---|---|"]
     lines += [f"| `{name}` | {grain} | {', '.join(columns)} |" for name, grain, columns in tables]

@@ -326,9 +326,9 @@ def test_a_version_that_comes_later_is_compared_with_what_was_evaluated_before(r
     (window,) = run(rows, as_of=AS_OF + dt.timedelta(days=1))
     assert window.version == 2
     before = table(warehouse, "comparisons")
-    assert {(row["version"], row["other_version"], row["n_pairs"]) for row in before if row["metric"] == "accuracy"} == {
-        (2, 1, 60)
-    }
+    assert {
+        (row["version"], row["other_version"], row["n_pairs"]) for row in before if row["metric"] == "accuracy"
+    } == {(2, 1, 60)}
     assert run(rows, as_of=AS_OF + dt.timedelta(days=2)) == []
     assert table(warehouse, "comparisons") == before
     run(rows, as_of=AS_OF + dt.timedelta(days=1), restate=True)

@@ -228,4 +228,34 @@ from {{ 'comparisons' | wml }} as comparisons
 qualify comparisons.as_of = max(comparisons.as_of) over (
     partition by
         comparisons.evaluation, comparisons.model, comparisons.version, comparisons.other_version, comparisons.window_start
-)
+);
+
+-- grain: one row per evaluation, version, window, slice, metric and as_of: how a value changed as answers came
+create or replace view {{ 'metric_history' | wml }} as
+select
+    metrics.evaluation,
+    metrics.model,
+    metrics.version,
+    metrics.window_start,
+    metrics.slice_key,
+    metrics.slice_value,
+    metrics.metric,
+    metrics.as_of,
+    metrics.value,
+    metrics.ci_lower,
+    metrics.ci_upper,
+    windows.label_coverage,
+    windows.is_mature,
+    windows.is_latest
+from {{ 'metrics' | wml }} as metrics
+inner join (
+    select
+        evaluations.evaluation_id,
+        evaluations.label_coverage,
+        evaluations.is_mature,
+        evaluations.as_of = max(evaluations.as_of) over (
+            partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
+        ) as is_latest
+    from {{ 'evaluations' | wml }} as evaluations
+) as windows
+    on metrics.evaluation_id = windows.evaluation_id
