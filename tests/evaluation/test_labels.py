@@ -17,7 +17,7 @@ from warehouse_ml.evaluation import evaluate, reopened_since
 from warehouse_ml.templates import statement, user_environment
 from warehouse_ml.warehouses.base import Relation
 
-from .conftest import AS_OF, FIRST_DAY, make_spec, metrics_of, table
+from .conftest import FIRST_DAY, make_spec, metrics_of, table
 
 DAY = dt.timedelta(days=1)
 WEEK = 7 * DAY

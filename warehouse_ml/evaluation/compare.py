@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.spec import EvaluationSpec
@@ -32,7 +32,7 @@ def write_comparisons(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) 
     steps.run("pairs.sql")
     steps.run("paired_rows.sql")
     means = () if spec.task == "binary" and not columns.has_score else _MEANS[spec.task]
-    names = {"paired_means": means, "has_paired_ranking": has_ranking}
+    names: dict[str, Any] = {"paired_means": means, "has_paired_ranking": has_ranking}
     steps.run("paired_cells.sql", **names)
     if has_ranking:
         steps.run("paired_ranking.sql")

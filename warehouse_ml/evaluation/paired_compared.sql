@@ -1,4 +1,4 @@
--- grain: one row per pair, slice and metric
+-- grain: one row per pair, slice of min_slice_size requests or more, and metric
 -- unit:  value is the later version's; variance is that of the difference; n_pairs is the metric's own denominator in rows
 -- null:  values where the denominator is 0; n_both to n_neither but for shares without weights; flips of a regression
 {# An outcome is the label and both decisions, the later version's first. A share is of the requests in which the event
@@ -68,6 +68,9 @@ with totals as (
         cells.pair,
         cells.slice_set,
         cells.slice_value
+    -- Of fewer requests nothing would be shown.
+    having cells.slice_set = 0
+        or sum(cells.n_rows) >= {{ param('min_slice_size') }}
 ),
 
 {% if task == 'binary' %}

@@ -131,7 +131,9 @@ def evaluate(
                     steps.run("forget.sql", table=table)
             run_measures(steps, spec, columns)
             # Whether a label is late or will never come is known only with a time that it became known.
-            has_warnings = columns.has_label_known_at and not all(row["is_mature"] for row in due)
+            has_warnings = columns.has_label_known_at and any(
+                not row["is_mature"] and 0 < row["n_labelled"] < row["n_requests"] for row in due
+            )
             if has_warnings:
                 steps.run("label_warnings.sql", join_sql=join_sql)
                 warnings = {row["unit"]: row["warning"] for row in steps.fetch("label_warnings_list.sql")}
