@@ -6,9 +6,10 @@
 -- is below 0.001 (two proportions, pooled; between groups times the number of pairs of groups) and it is large enough to
 -- matter: 5 points of a hundred between outcomes, 10 between groups.
 {% macro percent(share) %}{{ as_string(as_int('round(100e0 * (' ~ share ~ '))')) }} || ' %'{% endmacro %}
-{% macro z(p1, n1, p2, n2) %}
-{% set pooled = safe_divide('(' ~ p1 ~ ') * (' ~ n1 ~ ') + (' ~ p2 ~ ') * (' ~ n2 ~ ')', '(' ~ n1 ~ ') + (' ~ n2 ~ ')') %}
-abs(({{ p1 }}) - ({{ p2 }})) / nullif(sqrt({{ pooled }} * (1e0 - {{ pooled }}) * (1e0 / nullif({{ n1 }}, 0e0) + 1e0 / nullif({{ n2 }}, 0e0))), 0e0)
+{# Two proportions, pooled: what they are of counts, k1 of n1 and k2 of n2. #}
+{% macro z(k1, n1, k2, n2) -%}
+abs({{ k1 }} / {{ n1 }} - {{ k2 }} / {{ n2 }})
+            / sqrt(nullif(({{ k1 }} + {{ k2 }}) * ({{ n1 }} + {{ n2 }} - {{ k1 }} - {{ k2 }}) / (({{ n1 }} + {{ n2 }}) * {{ n1 }} * {{ n2 }}), 0e0))
 {%- endmacro %}
 {{ create_scratch('wml_warnings') }}
 with immature as (
@@ -70,11 +71,8 @@ past as (
         immature.unit,
         count(distinct mature_rows.window_start) as n_windows,
         {% for name, label in {'positive': 1, 'negative': 0}.items() %}
-        {{ as_double(count_where('mature_rows.label = ' ~ label)) }} as n_{{ name }},
-        {{ safe_divide(
-            count_where('mature_rows.label = ' ~ label ~ ' and mature_rows.age <= immature.age'),
-            count_where('mature_rows.label = ' ~ label)
-        ) }} as {{ name }}_known{% if not loop.last %},{% endif %}
+        nullif({{ as_double(count_where('mature_rows.label = ' ~ label)) }}, 0e0) as n_{{ name }},
+        {{ as_double(count_where('mature_rows.label = ' ~ label ~ ' and mature_rows.age <= immature.age')) }} as n_{{ name }}_known{% if not loop.last %},{% endif %}
 
         {% endfor %}
     from immature
@@ -87,8 +85,9 @@ known as (
     select
         request_rows.unit,
         {{ as_double('count(request_rows.label)') }} as n_known,
-        avg(request_rows.label) as prevalence
+        {{ as_double('sum(request_rows.label)') }} as n_positive
     from wml_rows as request_rows
+    where request_rows.label is not null
     group by request_rows.unit
 ),
 
@@ -96,21 +95,14 @@ outcomes as (
     select
         immature.unit,
         known.n_known,
-        known.prevalence,
+        known.n_positive / known.n_known as prevalence,
         {% if window != 'all' %}
         past.n_windows,
-        past.n_positive,
-        past.positive_known,
-        past.n_negative,
-        past.negative_known,
-        {{ safe_divide('past.n_positive', 'past.n_positive + past.n_negative') }} as past_prevalence,
-        {{ z('past.positive_known', 'past.n_positive', 'past.negative_known', 'past.n_negative') }} as z_sooner,
-        {{ z(
-            'known.prevalence',
-            'known.n_known',
-            safe_divide('past.n_positive', 'past.n_positive + past.n_negative'),
-            'past.n_positive + past.n_negative'
-        ) }} as z_prevalence
+        past.n_positive_known / past.n_positive as positive_known,
+        past.n_negative_known / past.n_negative as negative_known,
+        past.n_positive / (past.n_positive + past.n_negative) as past_prevalence,
+        {{ z('past.n_positive_known', 'past.n_positive', 'past.n_negative_known', 'past.n_negative') }} as z_sooner,
+        {{ z('known.n_positive', 'known.n_known', 'past.n_positive', '(past.n_positive + past.n_negative)') }} as z_prevalence
         {% else %}
         cast(null as {{ type('int') }}) as n_windows
         {% endif %}
@@ -164,6 +156,7 @@ groups as (
         shown.slice_value,
         shown.value,
         shown.denominator,
+        shown.value * shown.denominator as n_known,
         count(*) over (partition by shown.unit, shown.slice_set) as n_groups,
         row_number() over (
             partition by shown.unit, shown.slice_set
@@ -192,7 +185,7 @@ extremes as (
         highest.slice_value as highest_slice,
         highest.value as highest_value,
         lowest.n_groups * (lowest.n_groups - 1e0) / 2e0 as n_pairs,
-        {{ z('lowest.value', 'lowest.denominator', 'highest.value', 'highest.denominator') }} as z
+        {{ z('lowest.n_known', 'lowest.denominator', 'highest.n_known', 'highest.denominator') }} as z
     from groups as lowest
     inner join groups as highest
         on lowest.unit = highest.unit

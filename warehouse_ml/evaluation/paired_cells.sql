@@ -1,6 +1,8 @@
--- grain: one row per pair, slice and outcome: the label and both decisions (binary), or what was right (multiclass)
--- unit:  n_rows counts requests, the others are weighted sums; *_change sums the squares of the paired differences
--- null:  label and decisions where the task is not binary; sums of scores where there are none
+-- grain: one row per pair, slice and outcome
+-- unit:  n_rows counts requests, the others are weighted sums; *_change sums the squares of the paired differences; outcome
+--        is three digits of 0 and 1: the label, the later version's decision, the earlier one's. Of many classes it says
+--        which version was right: 111, 110, 101 or 100
+-- null:  outcome of a regression; sums of scores where there are none
 -- Counts add up: one pass over the rows makes the finest cells, and every slice is a sum of cells.
 {% macro of_request(metric, side) %}
 {% set error = '(paired.' ~ side ~ 'prediction - paired.label)' %}
@@ -35,20 +37,14 @@ with outcomes as (
         paired.{{ name }},
         {% endfor %}
         {% if task == 'regression' %}
-        null as label,
-        null as decision,
-        null as other_decision,
+        cast(null as {{ type('int') }}) as outcome,
         case when paired.prediction = paired.other_prediction then 0 else 1 end as is_flip,
         {% elif task == 'binary' %}
-        paired.label,
-        paired.prediction as decision,
-        paired.other_prediction as other_decision,
+        {{ as_int('100 * paired.label + 10 * paired.prediction + paired.other_prediction') }} as outcome,
         case when paired.prediction = paired.other_prediction then 0 else 1 end as is_flip,
         {% else %}
-        -- Of many classes it only counts which version was right.
-        1 as label,
-        case when paired.prediction = paired.label then 1 else 0 end as decision,
-        case when paired.other_prediction = paired.label then 1 else 0 end as other_decision,
+        100 + case when paired.prediction = paired.label then 10 else 0 end
+        + case when paired.other_prediction = paired.label then 1 else 0 end as outcome,
         case when paired.prediction = paired.other_prediction then 0 else 1 end as is_flip,
         {% endif %}
         {% for name in paired_means %}
@@ -65,9 +61,7 @@ cells as (
         {% for name in names %}
         outcomes.{{ name }},
         {% endfor %}
-        outcomes.label,
-        outcomes.decision,
-        outcomes.other_decision,
+        outcomes.outcome,
         {% for name in paired_means %}
         sum(outcomes.weight * outcomes.{{ name }}) as {{ name }},
         sum(outcomes.weight * outcomes.other_{{ name }}) as other_{{ name }},
@@ -85,17 +79,13 @@ cells as (
         {% for name in names %}
         outcomes.{{ name }},
         {% endfor %}
-        outcomes.label,
-        outcomes.decision,
-        outcomes.other_decision
+        outcomes.outcome
 )
 
 select
     cells.pair,
     {{ grouped_slice(slices, names) }},
-    cells.label,
-    cells.decision,
-    cells.other_decision,
+    cells.outcome,
     {% for name in paired_means %}
     sum(cells.{{ name }}) as {{ name }},
     sum(cells.other_{{ name }}) as other_{{ name }},
@@ -108,7 +98,7 @@ select
 from cells
 group by grouping sets (
     {% for slice in slices %}
-    (cells.pair, {% for name in slice.names %}{{ name }}, {% endfor %}cells.label, cells.decision, cells.other_decision){% if not loop.last %},{% endif %}
+    (cells.pair, {% for name in slice.names %}{{ name }}, {% endfor %}cells.outcome){% if not loop.last %},{% endif %}
 
     {% endfor %}
 )

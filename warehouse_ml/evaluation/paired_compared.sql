@@ -1,7 +1,8 @@
 -- grain: one row per pair, slice of min_slice_size requests or more, and metric
 -- unit:  value is the later version's; variance is that of the difference; n_pairs is the metric's own denominator in rows
--- null:  values where the denominator is 0; n_both to n_neither but for shares without weights; flips of a regression
-{# An outcome is the label and both decisions, the later version's first. A share is of the requests in which the event
+-- null:  values where the denominator is 0; n_both to n_neither but for shares without weights, and variance for them;
+--        flips of a regression
+{# Outcomes are those of paired_cells.sql. A share is of the requests in which the event
    befell both versions, the later alone, the earlier alone, or neither. #}
 {% set shares = {
     'accuracy': (['111', '000'], ['110', '001'], ['101', '010'], ['100', '011']),
@@ -10,7 +11,9 @@
     'false_positive_rate': (['011'], ['010'], ['001'], ['000']),
 } if task == 'binary' else {'accuracy': (['111'], ['110'], ['101'], ['100'])} if task == 'multiclass' else {} %}
 {% set outcomes = ['111', '110', '101', '100', '011', '010', '001', '000'] if shares else [] %}
-{% macro total(column, members) %}({% for member in members %}totals.{{ column }}_{{ member }}{% if not loop.last %} + {% endif %}{% endfor %}){% endmacro %}
+{# Without weights every sum of them is a count. #}
+{% set sums = {'n_rows': 'n', 'weight': 'w', 'weight_squares': 's'} if columns.has_weight else {'n_rows': 'n'} %}
+{% macro total(column, members) %}{% set column = column if columns.has_weight else 'n' %}({% for member in members %}totals.{{ column }}_{{ member }}{% if not loop.last %} + {% endif %}{% endfor %}){% endmacro %}
 {% set parts = namespace(n=0) %}
 {% macro named(metric) %}
     {% if parts.n %}
@@ -44,14 +47,8 @@ with totals as (
         cells.slice_set,
         cells.slice_value,
         {% for outcome in outcomes %}
-        {% for column, name in {'n_rows': 'n', 'weight': 'w', 'weight_squares': 's'}.items() %}
-        sum(
-            case
-                when cells.label = {{ outcome[0] }} and cells.decision = {{ outcome[1] }} and cells.other_decision = {{ outcome[2] }}
-                    then cells.{{ column }}
-                else 0
-            end
-        ) as {{ name }}_{{ outcome }},
+        {% for column, name in sums.items() %}
+        sum(case when cells.outcome = {{ outcome | int }} then cells.{{ column }} else 0 end) as {{ name }}_{{ outcome }},
         {% endfor %}
         {% endfor %}
         {% for name in paired_means %}
@@ -104,12 +101,16 @@ compared as (
         {{ total('n', all) }} as n_own,
         {{ safe_divide(total('w', both + only), total('w', all)) }} as value,
         {{ safe_divide(total('w', both + other_only), total('w', all)) }} as other_value,
+        {% if columns.has_weight %}
         {{ variance_of_mean(
             '(' ~ total('w', only) ~ ' - ' ~ total('w', other_only) ~ ')',
             total('w', only + other_only),
             total('w', all),
             total('s', all)
         ) }} as variance
+        {% else %}
+        null as variance
+        {% endif %}
     from totals
     {% endfor %}
     {% if task == 'binary' %}
@@ -119,12 +120,12 @@ compared as (
         least({{ total('n', ['111', '110', '011', '010']) }}, {{ total('n', ['111', '101', '011', '001']) }}) as n_own,
         precise.value,
         precise.other_value,
-        totals.s_111 * power((1e0 - precise.value) / precise.called - (1e0 - precise.other_value) / precise.other_called, 2)
-        + totals.s_011 * power(precise.value / precise.called - precise.other_value / precise.other_called, 2)
-        + totals.s_110 * power((1e0 - precise.value) / precise.called, 2)
-        + totals.s_010 * power(precise.value / precise.called, 2)
-        + totals.s_101 * power((1e0 - precise.other_value) / precise.other_called, 2)
-        + totals.s_001 * power(precise.other_value / precise.other_called, 2) as variance
+        {{ total('s', ['111']) }} * power((1e0 - precise.value) / precise.called - (1e0 - precise.other_value) / precise.other_called, 2)
+        + {{ total('s', ['011']) }} * power(precise.value / precise.called - precise.other_value / precise.other_called, 2)
+        + {{ total('s', ['110']) }} * power((1e0 - precise.value) / precise.called, 2)
+        + {{ total('s', ['010']) }} * power(precise.value / precise.called, 2)
+        + {{ total('s', ['101']) }} * power((1e0 - precise.other_value) / precise.other_called, 2)
+        + {{ total('s', ['001']) }} * power(precise.other_value / precise.other_called, 2) as variance
     from totals
     inner join precise
         on totals.pair = precise.pair

@@ -9,21 +9,22 @@ with slices as (
         cells.pair,
         cells.slice_set,
         cells.slice_value,
-        {{ as_double('sum(case when cells.label = 1 then cells.n_rows else 0 end)') }} as n_positive,
-        {{ as_double('sum(case when cells.label = 0 then cells.n_rows else 0 end)') }} as n_negative,
+        {{ as_double('sum(case when cells.outcome >= 100 then cells.n_rows else 0 end)') }} as n_positive,
+        {{ as_double('sum(case when cells.outcome < 100 then cells.n_rows else 0 end)') }} as n_negative,
         row_number() over (order by cells.pair, cells.slice_set, cells.slice_value) as slice_id
     from wml_paired_cells as cells
     group by
         cells.pair,
         cells.slice_set,
         cells.slice_value
-    having min(cells.label) < max(cells.label)
+    having min(cells.outcome) < 100
+        and max(cells.outcome) >= 100
         -- What is too small to show is not worth a sort.
         and (
             cells.slice_set = 0
             or least(
-                sum(case when cells.label = 1 then cells.n_rows else 0 end),
-                sum(case when cells.label = 0 then cells.n_rows else 0 end)
+                sum(case when cells.outcome >= 100 then cells.n_rows else 0 end),
+                sum(case when cells.outcome < 100 then cells.n_rows else 0 end)
             ) >= {{ param('min_slice_size') }}
         )
 ),

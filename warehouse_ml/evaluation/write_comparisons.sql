@@ -33,12 +33,14 @@ insert into {{ 'comparisons' | wml }} (
     is_suppressed,
     reason
 )
-with judged as (
+with shown as (
     select
         compared.pair,
         compared.slice_set,
         compared.slice_value,
         compared.metric,
+        compared.n_pairs,
+        compared.n_own,
         compared.n_flips,
         compared.n_gained,
         compared.n_lost,
@@ -46,40 +48,16 @@ with judged as (
         compared.n_only,
         compared.n_other_only,
         compared.n_neither,
-        compared.n_pairs,
-        compared.n_own,
         {{ finite('compared.value') }} as value,
         {{ finite('compared.other_value') }} as other_value,
+        compared.value - compared.other_value as difference,
         case when compared.variance > 0 then compared.variance when compared.variance is not null then 0e0 end as variance,
-        compared.slice_set > 0 and compared.n_own < {{ param('min_slice_size') }} as is_suppressed
+        compared.slice_set > 0 and compared.n_own < {{ param('min_slice_size') }} as is_suppressed,
+        compared.n_both is not null as is_share,
+        coalesce(compared.n_only + compared.n_other_only, 0e0) as n_discordant,
+        least(compared.n_only, compared.n_other_only) as n_fewer,
+        compared.n_both * compared.n_neither - compared.n_only * compared.n_other_only as cross_product
     from wml_compared as compared
-),
-
-shown as (
-    select
-        judged.pair,
-        judged.slice_set,
-        judged.slice_value,
-        judged.metric,
-        judged.n_pairs,
-        judged.n_own,
-        judged.is_suppressed,
-        judged.n_both,
-        judged.n_only,
-        judged.n_other_only,
-        judged.n_neither,
-        judged.variance,
-        case when not judged.is_suppressed then judged.n_flips end as n_flips,
-        case when not judged.is_suppressed then judged.n_gained end as n_gained,
-        case when not judged.is_suppressed then judged.n_lost end as n_lost,
-        judged.value,
-        judged.other_value,
-        judged.value - judged.other_value as difference,
-        not judged.is_suppressed and judged.value is not null and judged.other_value is not null as is_shown,
-        judged.n_both is not null as is_share,
-        coalesce(judged.n_only + judged.n_other_only, 0e0) as n_discordant,
-        least(judged.n_only, judged.n_other_only) as n_fewer
-    from judged
 ),
 
 scored as (
@@ -97,23 +75,20 @@ scored as (
         shown.value,
         shown.other_value,
         shown.difference,
-        shown.is_shown,
+        not shown.is_suppressed and shown.value is not null and shown.other_value is not null as is_shown,
         shown.is_share,
         shown.n_discordant,
         shown.n_fewer,
         1.959963984540054e0 * sqrt(shown.variance) as half_width,
         {% for name, column in {'': 'value', 'other_': 'other_value'}.items() %}
-        case when shown.is_share and shown.is_shown then shown.{{ column }} - ({{ wilson_lower('shown.' ~ column, 'shown.n_pairs') }}) end as {{ name }}below,
-        case when shown.is_share and shown.is_shown then ({{ wilson_upper('shown.' ~ column, 'shown.n_pairs') }}) - shown.{{ column }} end as {{ name }}above,
+        case when shown.is_share and shown.n_pairs > 0 then shown.{{ column }} - ({{ wilson_lower('shown.' ~ column, 'shown.n_pairs') }}) end as {{ name }}below,
+        case when shown.is_share and shown.n_pairs > 0 then ({{ wilson_upper('shown.' ~ column, 'shown.n_pairs') }}) - shown.{{ column }} end as {{ name }}above,
         {% endfor %}
         -- The correlation of the two answers, corrected for continuity where it is positive.
         coalesce(
             {{ safe_divide(
-                'case'
-                ~ ' when shown.n_both * shown.n_neither - shown.n_only * shown.n_other_only > shown.n_pairs / 2e0'
-                ~ ' then shown.n_both * shown.n_neither - shown.n_only * shown.n_other_only - shown.n_pairs / 2e0'
-                ~ ' when shown.n_both * shown.n_neither - shown.n_only * shown.n_other_only >= 0 then 0e0'
-                ~ ' else shown.n_both * shown.n_neither - shown.n_only * shown.n_other_only end',
+                'case when shown.cross_product > shown.n_pairs / 2e0 then shown.cross_product - shown.n_pairs / 2e0'
+                ~ ' when shown.cross_product >= 0 then 0e0 else shown.cross_product end',
                 'sqrt((shown.n_both + shown.n_only) * (shown.n_other_only + shown.n_neither))'
                 ~ ' * sqrt((shown.n_both + shown.n_other_only) * (shown.n_only + shown.n_neither))'
             ) }},
@@ -234,41 +209,6 @@ counted as (
             order by case when tested.p_value is null then 1 else 0 end, tested.p_value, tested.slice_set, tested.slice_value, tested.metric
         ) as position
     from tested
-),
-
-adjusted as (
-    select
-        counted.pair,
-        counted.slice_set,
-        counted.slice_value,
-        counted.metric,
-        counted.n_pairs,
-        counted.n_own,
-        counted.is_suppressed,
-        counted.n_flips,
-        counted.n_gained,
-        counted.n_lost,
-        counted.is_shown,
-        counted.value,
-        counted.other_value,
-        counted.difference,
-        counted.ci_lower,
-        counted.ci_upper,
-        counted.p_value,
-        counted.ci_method,
-        counted.test,
-        case
-            when counted.p_value is null then null
-            else least(
-                1e0,
-                max((counted.n_tests - counted.position + 1) * counted.p_value) over (
-                    partition by counted.pair
-                    order by counted.position
-                    rows between unbounded preceding and current row
-                )
-            )
-        end as p_adjusted
-    from counted
 )
 
 select
@@ -280,39 +220,49 @@ select
     pairs.window_start,
     pairs.window_end,
     {{ param('as_of') }} as as_of,
-    case adjusted.slice_set
+    case counted.slice_set
         {% for slice in slices %}
         when {{ loop.index0 }} then {{ slice.key | literal }}
         {% endfor %}
     end as slice_key,
-    adjusted.slice_value,
-    adjusted.metric,
-    {{ as_int('adjusted.n_pairs') }} as n_pairs,
-    adjusted.value,
-    adjusted.other_value,
-    adjusted.difference,
+    counted.slice_value,
+    counted.metric,
+    {{ as_int('counted.n_pairs') }} as n_pairs,
+    counted.value,
+    counted.other_value,
+    counted.difference,
     {% for side, limit in {'lower': 'greatest(-1e0, ', 'upper': 'least(1e0, '}.items() %}
     case
-        when adjusted.metric in ({% for name in bounded %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
-            and adjusted.ci_{{ side }} is not null
-            then {{ limit }}adjusted.ci_{{ side }})
-        else adjusted.ci_{{ side }}
+        when counted.metric in ({% for name in bounded %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
+            and counted.ci_{{ side }} is not null
+            then {{ limit }}counted.ci_{{ side }})
+        else counted.ci_{{ side }}
     end as ci_{{ side }},
     {% endfor %}
-    adjusted.p_value,
-    adjusted.p_adjusted,
-    {{ as_int('adjusted.n_flips') }} as n_flips,
-    {{ as_int('adjusted.n_gained') }} as n_gained,
-    {{ as_int('adjusted.n_lost') }} as n_lost,
-    case when adjusted.is_shown then adjusted.ci_method end as ci_method,
-    case when adjusted.p_value is not null then adjusted.test end as test,
-    adjusted.is_suppressed,
+    counted.p_value,
     case
-        when adjusted.is_suppressed then
-            'denominator ' || {{ as_string('adjusted.n_own') }} || ' < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
-        when not adjusted.is_shown and adjusted.metric = 'roc_auc' then 'labels of one class only'
-        when not adjusted.is_shown then 'denominator is 0'
+        when counted.p_value is null then null
+        else least(
+            1e0,
+            max((counted.n_tests - counted.position + 1) * counted.p_value) over (
+                partition by counted.pair
+                order by counted.position
+                rows between unbounded preceding and current row
+            )
+        )
+    end as p_adjusted,
+    case when not counted.is_suppressed then {{ as_int('counted.n_flips') }} end as n_flips,
+    case when not counted.is_suppressed then {{ as_int('counted.n_gained') }} end as n_gained,
+    case when not counted.is_suppressed then {{ as_int('counted.n_lost') }} end as n_lost,
+    case when counted.is_shown then counted.ci_method end as ci_method,
+    case when counted.p_value is not null then counted.test end as test,
+    counted.is_suppressed,
+    case
+        when counted.is_suppressed then
+            'denominator ' || {{ as_string('counted.n_own') }} || ' < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
+        when not counted.is_shown and counted.metric = 'roc_auc' then 'labels of one class only'
+        when not counted.is_shown then 'denominator is 0'
     end as reason
-from adjusted
+from counted
 inner join wml_pairs as pairs
-    on adjusted.pair = pairs.pair
+    on counted.pair = pairs.pair
