@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
-from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
+from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate, reopened_since
 from warehouse_ml.functions import install_predictions, placing
 from warehouse_ml.graph import NodeId
 from warehouse_ml.registry import CHALLENGER, CHAMPION
@@ -226,6 +226,7 @@ def _evaluate(
         since = _open_since(session, spec) if spec.model and not restate else None
         query = session.reader.query(node, Clock(as_of))
         with placing(query, session.warehouse):
+            since = reopened_since(session.warehouse, spec, query.sql, since, as_of)
             done += evaluate(
                 session.warehouse,
                 spec,

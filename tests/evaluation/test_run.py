@@ -63,7 +63,8 @@ def test_a_label_that_becomes_known_restates_its_window_and_keeps_the_old_rows(r
 
 
 def test_maturity_alone_restates_a_window(run, warehouse):
-    rows = {**weekly_rows(7), "label_known_at": [FIRST_DAY] * 70}
+    rows = weekly_rows(7)
+    rows["label_known_at"] = rows["requested_at"]
     (first,) = run(rows, as_of=FIRST_DAY + 7 * DAY, window="week", maturity="3 days")
     assert not first.is_mature
     assert run(rows, as_of=FIRST_DAY + 9 * DAY, window="week", maturity="3 days") == []

@@ -57,6 +57,9 @@ def command(
     print_rows(shown, output, window_columns(shown))
     if len(rows) > len(shown):
         note(f"({len(rows) - len(shown)} earlier windows were evaluated too; see wml.evaluations)")
+    for window in windows:
+        if window.warning:
+            note(f"warning: {_named(window)}: {window.warning}")
     told = {window.evaluation_id: window for window in newest}
     if worst:
         click.echo("\nworst slices of the newest window in which something was answered for:\n")
@@ -83,6 +86,12 @@ def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     first = ["evaluation", "version", "window_start", "n_requests", "n_labelled", "is_mature"]
     rest = dict.fromkeys(name for row in rows for name in row if name not in first)
     return [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+
+
+def _named(window: EvaluatedWindow) -> str:
+    version = "" if window.version is None else f" version {window.version}"
+    start = "" if window.window_start is None else f" {window.window_start:%Y-%m-%d}"
+    return f"{window.evaluation}{version}{start}"
 
 
 def _newest(windows: Sequence[EvaluatedWindow]) -> list[EvaluatedWindow]:

@@ -8,8 +8,13 @@ with checked as (
         case
             when request_rows.request_id is null then 'id'
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
+            when request_rows.label_known_at < request_rows.requested_at then 'early'
         end as problem,
-        cast(null as {{ type('string') }}) as shown_value,
+        case
+            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
+                then {{ as_string('request_rows.weight') }}
+            else {{ as_string('request_rows.label_known_at') }}
+        end as shown_value,
         {% else %}
         case
             when request_rows.request_id is null then 'id'
@@ -21,6 +26,7 @@ with checked as (
             when request_rows.label not in (0, 1) then 'values'
             when request_rows.prediction not in (0, 1) then 'decision'
             {% endif %}
+            when request_rows.label_known_at < request_rows.requested_at then 'early'
         end as problem,
         case
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
@@ -31,7 +37,10 @@ with checked as (
             when request_rows.label is not null
                 and ({{ finite('request_rows.label') }} is null {% if task == 'binary' %}or request_rows.label not in (0, 1){% endif %})
                 then {{ as_string('request_rows.label') }}
-            else {{ as_string('request_rows.prediction') }}
+            {% if task == 'binary' %}
+            when request_rows.prediction not in (0, 1) then {{ as_string('request_rows.prediction') }}
+            {% endif %}
+            else {{ as_string('request_rows.label_known_at') }}
         end as shown_value,
         {% endif %}
         request_rows.weight

@@ -50,7 +50,8 @@ ended as (
         windows.n_labelled,
         windows.content_hash,
         {{ seconds_between('coalesce(windows.window_end, windows.last_requested_at)', param('as_of')) }}
-            >= {{ param('maturity_seconds') }} as is_mature
+            >= {{ param('maturity_seconds') }} as is_mature,
+        count(*) over (partition by windows.window_start) as n_versions
     from windows
     where windows.window_end is null
         or windows.window_end <= {{ param('as_of') }}
@@ -65,7 +66,8 @@ select
     ended.n_requests,
     ended.n_labelled,
     ended.content_hash,
-    ended.is_mature
+    ended.is_mature,
+    ended.n_versions
 from ended
 left join latest
     on ended.window_key = latest.window_key

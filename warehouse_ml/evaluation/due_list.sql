@@ -10,6 +10,7 @@ select
     {{ as_int('due.n_requests') }} as n_requests,
     {{ as_int('due.n_labelled') }} as n_labelled,
     due.is_mature,
+    {{ as_int('due.n_versions') }} as n_versions,
     due.evaluation_id in (select evaluations.evaluation_id from {{ 'evaluations' | wml }} as evaluations) as is_replacement
 from wml_due as due
 order by due.unit

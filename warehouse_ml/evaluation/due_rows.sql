@@ -8,6 +8,8 @@ select
     joined.score,
     joined.prediction,
     joined.label,
+    joined.requested_at,
+    joined.label_known_at,
     {% for slice in slice_columns %}
     joined.{{ slice.name }},
     {% endfor %}

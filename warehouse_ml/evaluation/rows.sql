@@ -1,6 +1,6 @@
 -- grain: one row per request and version asked before as_of, of every window
 -- unit:  score in [0, 1] for a binary task, else the label's own; label 0 or 1, a number, or text
--- null:  label where it was not known at as_of; a null slice is a group of its own, '(null)'
+-- null:  label and label_known_at where it was not known at as_of; a null slice is a group of its own, '(null)'
 {% if columns.has_label_known_at %}
 {%- set label = 'case when joined.label_known_at > ' ~ param('as_of') ~ ' then null else joined.label end' %}
 {% else %}
@@ -31,6 +31,11 @@ with asked as (
         {% for metric in own_metrics if metric.over == 'rows' %}
         {{ finite(metric.sql('joined', dialect)) }} as {{ metric.column }},
         {% endfor %}
+        {% if columns.has_label_known_at %}
+        case when joined.label is not null and joined.label_known_at <= {{ param('as_of') }} then cast(joined.label_known_at as {{ type('timestamp') }}) end as label_known_at,
+        {% else %}
+        cast(null as {{ type('timestamp') }}) as label_known_at,
+        {% endif %}
         {{ as_double('joined.sample_weight' if columns.has_weight else '1') }} as weight
     from (
         {% if columns.has_label_known_at and own_metrics %}
@@ -74,6 +79,7 @@ select
     asked.prediction,
     {% endif %}
     asked.label,
+    asked.label_known_at,
     asked.weight,
     {% for metric in own_metrics if metric.over == 'rows' %}
     asked.{{ metric.column }},

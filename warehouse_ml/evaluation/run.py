@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from warehouse_ml.errors import DataError
+from warehouse_ml.evaluation.compare import write_comparisons
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
@@ -31,6 +32,7 @@ SCRATCH = (
     "wml_confusion",
     "wml_measured",
     "wml_metric",
+    "wml_warnings",
 )
 _RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift")
 _FAIRNESS_METRICS = {
@@ -52,7 +54,8 @@ _FAIRNESS_METRICS = {
 class EvaluatedWindow:
     """One version in one window, as just evaluated.
 
-    ``metrics`` are those over everything, by name; None where a metric cannot be computed.
+    ``metrics`` are those over everything, by name; None where a metric cannot be computed. ``warning`` says what is
+    known of the labels that would mislead.
     """
 
     evaluation_id: str
@@ -67,6 +70,7 @@ class EvaluatedWindow:
     label_coverage: float
     is_mature: bool
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    warning: str | None = None
 
 
 def evaluate(
@@ -116,6 +120,7 @@ def evaluate(
     join_sql = join_sql.strip().rstrip(";")
     columns = join_columns(warehouse, spec, join_sql)
     steps = Steps(warehouse, spec, columns, as_of, since=since)
+    warnings: dict[int, str] = {}
     with warehouse.transaction():
         steps.run("rows.sql", join_sql=join_sql)
         steps.run("due.sql", restate=restate)
@@ -127,12 +132,21 @@ def evaluate(
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
             run_measures(steps, spec, columns)
-            steps.run("write_evaluations.sql")
+            # Whether a label is late or will never come is known only with a time that it became known.
+            has_warnings = columns.has_label_known_at and any(
+                not row["is_mature"] and 0 < row["n_labelled"] < row["n_requests"] for row in due
+            )
+            if has_warnings:
+                steps.run("label_warnings.sql", join_sql=join_sql)
+                warnings = {row["unit"]: row["warning"] for row in steps.fetch("label_warnings_list.sql")}
+            steps.run("write_evaluations.sql", has_warnings=has_warnings)
             steps.run("write_metrics.sql")
             if spec.slices:
                 steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
+            if any(row["n_versions"] > 1 for row in due):
+                write_comparisons(steps, spec, columns)
             write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
         for table in SCRATCH:
@@ -151,6 +165,7 @@ def evaluate(
             label_coverage=row["n_labelled"] / row["n_requests"],
             is_mature=row["is_mature"],
             metrics=overall[row["unit"]],
+            warning=warnings.get(row["unit"]),
         )
         for row in due
     ]
@@ -205,6 +220,7 @@ class Steps:
             "min_slice_size": spec.min_slice_size,
             "threshold": spec.threshold,
             "since": since,
+            "past_from": spec.past_from(as_of),
         }
         self._written = {
             name: re.compile(re.escape(_written_parameter(name, warehouse.engine)) + r"\b")
@@ -293,6 +309,10 @@ _PROBLEMS = {
     "decision": (
         "{n} predictions are neither 0 nor 1, such as {shown} (request {example})",
         "a binary prediction is a boolean or 0 and 1; a probability is called score",
+    ),
+    "early": (
+        "{n} labels were known before their request was made, such as at {shown} (request {example})",
+        "label_known_at is when the answer became known: look for a join to the wrong event",
     ),
     "twice": (
         "{n} requests occur more than once for one version, such as {example} ({shown} rows)",

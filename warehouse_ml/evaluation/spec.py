@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,10 @@ _KEYS = (
     "thresholds",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
+# So many days of mature windows tell how soon labels come.
+_PAST_DAYS = {"all": 0, "day": 8, "week": 35, "month": 93}
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_FIRST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 _DURATION = re.compile(r"\s*(\d+)\s*(second|minute|hour|day|week)s?\s*")
 
 
@@ -120,6 +124,11 @@ class EvaluationSpec:
     def slice_columns(self) -> list[str]:
         """The columns that any slice needs, each once, in order."""
         return list(dict.fromkeys(column for columns in self.slices for column in columns))
+
+    def past_from(self, as_of: dt.datetime) -> dt.datetime:
+        """Return where the newest mature windows start, those from which is seen how soon labels come."""
+        days = _PAST_DAYS[self.window] + self.maturity_seconds / 86400
+        return as_of - dt.timedelta(days=min(days, (as_of - _FIRST).days))
 
 
 def _choice(key: str, value: Any, choices: Sequence[str], default: str, place: str) -> str:

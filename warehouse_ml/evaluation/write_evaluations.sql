@@ -1,6 +1,7 @@
 -- grain: one row per evaluation, version, window and as_of
 -- unit:  label_coverage in [0, 1]
--- null:  window_start and window_end where the window is everything
+-- null:  window_start and window_end where the window is everything; positives but of a binary task; delays where no
+--        label says when it became known; warning where there is nothing to warn of
 insert into {{ 'evaluations' | wml }} (
     evaluation_id,
     evaluation,
@@ -14,8 +15,25 @@ insert into {{ 'evaluations' | wml }} (
     label_coverage,
     is_mature,
     content_hash,
-    definition_hash
+    definition_hash,
+    n_labelled_positive,
+    label_delay_p50_seconds,
+    label_delay_p95_seconds,
+    warning
 )
+with answered as (
+    select
+        request_rows.unit,
+        {% if task == 'binary' %}
+        {{ count_where('request_rows.label = 1') }} as n_positive,
+        {% else %}
+        cast(null as {{ type('int') }}) as n_positive,
+        {% endif %}
+        {{ quantiles_at(seconds_between('request_rows.requested_at', 'request_rows.label_known_at'), [(1, 2), (19, 20)]) }} as delays
+    from wml_rows as request_rows
+    group by request_rows.unit
+)
+
 select
     due.evaluation_id,
     {{ param('evaluation') }} as evaluation,
@@ -29,5 +47,15 @@ select
     {{ safe_divide('due.n_labelled', 'due.n_requests') }} as label_coverage,
     due.is_mature,
     due.content_hash,
-    {{ param('definition_hash') }} as definition_hash
+    {{ param('definition_hash') }} as definition_hash,
+    answered.n_positive as n_labelled_positive,
+    {{ element('answered.delays', 1) }} as label_delay_p50_seconds,
+    {{ element('answered.delays', 2) }} as label_delay_p95_seconds,
+    {{ 'warnings.warning' if has_warnings else 'null' }} as warning
 from wml_due as due
+inner join answered
+    on due.unit = answered.unit
+{% if has_warnings %}
+left join wml_warnings as warnings
+    on due.unit = warnings.unit
+{% endif %}

@@ -50,8 +50,18 @@ create table if not exists {{ 'evaluations' | wml }} (
     label_coverage {{ double }},
     is_mature {{ bool }},
     content_hash {{ string }},
-    definition_hash {{ string }}
+    definition_hash {{ string }},
+    n_labelled_positive {{ int }},
+    label_delay_p50_seconds {{ double }},
+    label_delay_p95_seconds {{ double }},
+    warning {{ string }}
 );
+
+-- Columns that a table made earlier lacks.
+{% for column, kind in {'n_labelled_positive': int, 'label_delay_p50_seconds': double, 'label_delay_p95_seconds': double, 'warning': string}.items() %}
+alter table {{ 'evaluations' | wml }} add column if not exists {{ column }} {{ kind }};
+
+{% endfor %}
 
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 create table if not exists {{ 'metrics' | wml }} (
@@ -131,6 +141,36 @@ create table if not exists {{ 'calibration' | wml }} (
     n {{ int }},
     mean_prediction {{ double }},
     mean_label {{ double }}
+);
+
+-- grain: one row per comparison_id, slice_key, slice_value, metric
+create table if not exists {{ 'comparisons' | wml }} (
+    comparison_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    other_version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    n_pairs {{ int }},
+    value {{ double }},
+    other_value {{ double }},
+    difference {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_flips {{ int }},
+    n_gained {{ int }},
+    n_lost {{ int }},
+    ci_method {{ string }},
+    test {{ string }},
+    is_suppressed {{ bool }},
+    reason {{ string }}
 );
 
 -- grain: one row per rule, returned row and as_of
@@ -302,4 +342,43 @@ select
         when changes.better = 'lower' and changes.change < 0 then 'better'
         when changes.ci_lower is not null then 'worse'
     end as verdict
-from changes
+from changes;
+
+-- grain: as comparisons, but each window and two versions only as last compared
+create or replace view {{ 'latest_comparisons' | wml }} as
+select comparisons.*
+from {{ 'comparisons' | wml }} as comparisons
+qualify comparisons.as_of = max(comparisons.as_of) over (
+    partition by
+        comparisons.evaluation, comparisons.model, comparisons.version, comparisons.other_version, comparisons.window_start
+);
+
+-- grain: one row per evaluation, version, window, slice, metric and as_of: how a value changed as answers came
+create or replace view {{ 'metric_history' | wml }} as
+select
+    metrics.evaluation,
+    metrics.model,
+    metrics.version,
+    metrics.window_start,
+    metrics.slice_key,
+    metrics.slice_value,
+    metrics.metric,
+    metrics.as_of,
+    metrics.value,
+    metrics.ci_lower,
+    metrics.ci_upper,
+    windows.label_coverage,
+    windows.is_mature,
+    windows.is_latest
+from {{ 'metrics' | wml }} as metrics
+inner join (
+    select
+        evaluations.evaluation_id,
+        evaluations.label_coverage,
+        evaluations.is_mature,
+        evaluations.as_of = max(evaluations.as_of) over (
+            partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
+        ) as is_latest
+    from {{ 'evaluations' | wml }} as evaluations
+) as windows
+    on metrics.evaluation_id = windows.evaluation_id

@@ -86,6 +86,14 @@ asof left join {{ right }} as {{ alias }}
     on {% for column in using %}{{ left }}.{{ column }} = {{ alias }}.{{ column }} and {% endfor %}{{ left }}.{{ left_at }} >= {{ alias }}.{{ right_at }}
 {%- endmacro -%}
 
+{#-
+    What was known last of each key at `as_of`: a table of the key, `known_at` and `columns`, to be written in a FROM
+    clause, before its alias. Of rows known at the same instant it is the one whose columns, compared in order, are greatest.
+-#}
+{%- macro latest_known(relation, key, known_at, as_of, columns) -%}
+(select {% for name in key %}{{ name }}, {% endfor %}wml_last.{{ known_at }}{% for name in columns %}, wml_last.{{ name }}{% endfor %} from (select {% for name in key %}{{ name }}, {% endfor %}max(struct_pack({{ known_at }} := {{ known_at }}{% for name in columns %}, {{ name }} := {{ name }}{% endfor %})) as wml_last from {{ relation }} where {{ known_at }} <= {{ as_of }} group by {{ key | join(', ') }}) as wml_known)
+{%- endmacro -%}
+
 {%- macro type(name) -%}
 {{ {'string': 'varchar', 'int': 'bigint', 'double': 'double', 'bool': 'boolean', 'timestamp': 'timestamptz', 'json': 'json'}[name] }}
 {%- endmacro -%}
