@@ -77,8 +77,8 @@ def test_a_metric_over_rows_is_their_mean(run, warehouse):
 
 
 def test_an_expression_does_not_see_a_label_before_it_is_known(run, warehouse):
-    late = AS_OF + dt.timedelta(days=1)
-    rows = {"score": [0.1, 0.9, 0.9], "label": [1, 1, 0], "label_known_at": [late, FIRST_DAY, FIRST_DAY]}
+    early, late = FIRST_DAY + dt.timedelta(days=1), AS_OF + dt.timedelta(days=1)
+    rows = {"score": [0.1, 0.9, 0.9], "label": [1, 1, 0], "label_known_at": [late, early, early]}
     run(rows, metrics={"hits": {"rows": "case when label = 1 then 1 when label = 0 then 0 end"}})
     assert metrics_of(warehouse)["all"]["hits"]["value"] == 0.5
 
