@@ -5,17 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
-from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate
-from warehouse_ml.functions import install_predictions, placing
+from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate, window_before
+from warehouse_ml.functions import held_out_side, install_predictions, placing
 from warehouse_ml.graph import NodeId
-from warehouse_ml.registry import CHALLENGER, CHAMPION
+from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
+from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
@@ -32,7 +35,12 @@ __all__ = [
     "train_step",
 ]
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 OnStep = Callable[[str], None]
+
+_MOST_SCORED_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -224,6 +232,8 @@ def _evaluate(
             node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
         since = _open_since(session, spec) if spec.model and not restate else None
+        if since is not None and spec.drift_reference == "previous":
+            since = window_before(since, spec.window)
         query = session.reader.query(node, Clock(as_of))
         with placing(query, session.warehouse):
             done += evaluate(
@@ -233,7 +243,7 @@ def _evaluate(
                 as_of=as_of,
                 restate=restate,
                 since=since,
-                drift=_drift_inputs(session, spec.model, since) if spec.model else [],
+                drift=_drift_inputs(session, spec, spec.model, since) if spec.model else [],
             )
     return done
 
@@ -246,7 +256,9 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     return since
 
 
-def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> list[DriftInput]:
+def _drift_inputs(
+    session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None
+) -> list[DriftInput]:
     """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
     engine = session.warehouse.engine
     inputs = []
@@ -258,7 +270,8 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
     for version in session.registry.versions(model):
         if version.version not in serving:
             continue
-        parameters = session.registry.load(version).parameters
+        stored = session.registry.load(version)
+        parameters = stored.parameters
         columns = {
             column.name: "categorical" if column.kind == "category" else "numeric"
             for column in parameters.inputs
@@ -270,10 +283,20 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
         path = session.registry.snapshot_path(version).as_posix()
+        # Outputs are compared where the evaluation judges what the model predicts.
+        has_outputs = parameters.task == spec.task and bool(parameters.label)
         inputs.append(
             DriftInput(
                 version=version.version,
-                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=values, path=path),
+                reference_sql=statement(
+                    __package__,
+                    "drift_reference.sql",
+                    engine,
+                    columns=values,
+                    path=path,
+                    label=parameters.label if has_outputs else None,
+                    positive=parameters.classes[-1] if parameters.task == "binary" else None,
+                ),
                 current_sql=statement(
                     __package__,
                     "drift_current.sql",
@@ -284,9 +307,27 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
                 ),
                 columns=columns,
                 reference_hash=version.artifact_hash,
+                importances=importances(parameters),
+                label="wml_label" if has_outputs else None,
+                scores=partial(_held_out_scores, session, stored, path) if has_outputs else None,
             )
         )
     return inputs
+
+
+def _held_out_scores(session: Session, stored: StoredVersion, path: str) -> pa.Array:
+    """Return what a version predicts for the rows held out of training, or else for those trained on."""
+    rows = statement(
+        "warehouse_ml.functions",
+        "trained_rows.sql",
+        session.warehouse.engine,
+        path=path,
+        split=held_out_side(stored)[0],
+        most=_MOST_SCORED_ROWS,
+    )
+    scored = score_arrow(session.warehouse, stored.parameters, rows).read_all()
+    name = "prediction" if stored.parameters.task == "multiclass" else "score"
+    return scored[name].combine_chunks()
 
 
 def _days_or_seconds(column: InputColumn, engine: str) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from warehouse_ml.evaluation.drift import DriftInput
+from warehouse_ml.evaluation.drift import DriftInput, window_before
 from warehouse_ml.evaluation.measure import measure
 from warehouse_ml.evaluation.run import EvaluatedWindow, evaluate
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.worst import worst_slices
 
-__all__ = ["DriftInput", "EvaluatedWindow", "EvaluationSpec", "evaluate", "measure", "worst_slices"]
+__all__ = ["DriftInput", "EvaluatedWindow", "EvaluationSpec", "evaluate", "measure", "window_before", "worst_slices"]

@@ -131,7 +131,7 @@ def evaluate(
                 steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
-            write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
+            write_drift(warehouse, spec, drift, due, as_of, columns)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)

@@ -16,6 +16,7 @@ OVERALL = "overall"
 
 TASKS = ("binary", "multiclass", "regression")
 WINDOWS = ("all", "day", "week", "month")
+DRIFT_REFERENCES = ("training", "previous")
 _KEYS = (
     "model",
     "task",
@@ -25,6 +26,7 @@ _KEYS = (
     "maturity",
     "min_slice_size",
     "reference",
+    "drift_reference",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -58,6 +60,8 @@ class EvaluationSpec:
         A metric of a slice whose own denominator counts fewer rows is not shown.
     reference : mapping of str to str
         The reference group of a slice key.
+    drift_reference : {'training', 'previous'}
+        What drift is measured from: the training rows, or the window before.
     """
 
     name: str
@@ -71,6 +75,7 @@ class EvaluationSpec:
     maturity_seconds: float = 0.0
     min_slice_size: int = 30
     reference: Mapping[str, str] = field(default_factory=dict)
+    drift_reference: str = "training"
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -102,6 +107,9 @@ class EvaluationSpec:
             maturity_seconds=_duration(config.get("maturity"), place),
             min_slice_size=_min_slice_size(config.get("min_slice_size"), place),
             reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
+            drift_reference=_choice(
+                "drift_reference", config.get("drift_reference"), DRIFT_REFERENCES, "training", place
+            ),
         )
 
     @property

@@ -96,7 +96,7 @@ create table if not exists {{ 'fairness' | wml }} (
     p_adjusted {{ double }}
 );
 
--- grain: one row per evaluation_id, input, metric
+-- grain: one row per evaluation_id, reference, input, metric
 create table if not exists {{ 'drift' | wml }} (
     evaluation_id {{ string }},
     evaluation {{ string }},
@@ -112,7 +112,11 @@ create table if not exists {{ 'drift' | wml }} (
     value {{ double }},
     is_anomaly {{ bool }},
     n_reference {{ int }},
-    n_current {{ int }}
+    n_current {{ int }},
+    kind {{ string }},
+    reference {{ string }},
+    p_value {{ double }},
+    importance {{ double }}
 );
 
 -- grain: one row per evaluation_id, slice_key, slice_value, bin

@@ -272,3 +272,18 @@ cross join unnest({{ list }}) as {{ element }}_rows({{ element }})
 {%- macro middle_and_quantiles(expression, n) -%}
 quantile_disc({{ expression }}, [0.5e0 - 1e-13, 0.5e0 + 1e-13] || [case when i in (0, {{ n }}) then i / {{ n }} else i / {{ n }} - 1e-13 end for i in range(0, {{ n + 1 }})])
 {%- endmacro -%}
+
+{#-
+    P(X > x) of the chi-square distribution with a whole number of degrees of freedom: a finite sum for an even number,
+    the normal tail and a finite sum for an odd one. 1 where there is no freedom. `x` and `freedom` are columns.
+-#}
+{%- macro chi_square_upper_tail(x, freedom) -%}
+case
+    when {{ x }} <= 0 or {{ freedom }} = 0 then 1e0
+    else least(1e0, case when {{ freedom }} % 2 = 1 then 2e0 * {{ normal_upper_tail('sqrt(' ~ x ~ ')') }} else 0e0 end
+        + coalesce(list_sum(list_transform(
+            range(0, cast({{ freedom }} // 2 as bigint)),
+            lambda i: exp((i + ({{ freedom }} % 2) / 2e0) * ln({{ x }} / 2e0) - {{ x }} / 2e0 - lgamma(i + 1e0 + ({{ freedom }} % 2) / 2e0))
+        )), 0e0))
+end
+{%- endmacro -%}
