@@ -28,7 +28,26 @@ _LONG = "wml_drift_long"
 _CURRENT = "wml_drift_current"
 _CELLS = "wml_drift_cells"
 _SCORES = "wml_drift_scores"
+_TOLD = "wml_drift_told"
 _PREDICTION_COLUMN, _LABEL_COLUMN = "output_prediction", "output_label"
+
+_BINS = {
+    "numeric": "10 quantile bins of the reference and one of nulls",
+    "categorical": "one bin a value and one of nulls",
+}
+_EXACT = "exact; of the rows that are not null"
+# Metric: method behind the bins, and threshold. 0.3 is BigQuery's, 0.2 the usual one for psi; for the others none is.
+_BINNED = {
+    "psi": ("natural logarithm; shares of rows, at least 0.0001 each", 0.2),
+    "jensen_shannon_divergence": ("logarithm to base 2; shares of rows", 0.3),
+    "l_infinity": ("largest difference of shares of rows", 0.3),
+    "chi_square": ("Pearson's statistic of homogeneity, without correction; degrees of freedom ", None),
+}
+_ORDERED = {
+    "kolmogorov_smirnov": "largest difference of the distribution functions",
+    "wasserstein": "first order; in the unit of the input",
+    "wasserstein_standardized": "first order; over the standard deviation of the reference",
+}
 
 # A reference of more values than this is read from its source each time, and not kept.
 _MOST_KEPT_VALUES = 4_000_000
@@ -109,7 +128,7 @@ def write_drift(
             previous = key
         step.compare_with_training(due)
     if wanted:
-        for table in (_LONG, _EDGES, _REFERENCE, _CURRENT, _CELLS, _SCORES):
+        for table in (_LONG, _EDGES, _REFERENCE, _CURRENT, _CELLS, _SCORES, _TOLD):
             _drop(warehouse, table)
 
 
@@ -245,9 +264,10 @@ class _Step:
 
     def _write(self, reference: str) -> None:
         self._run("drift_placed.sql", table=_CURRENT, is_counted=False)
+        self._warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
         self._run("drift_cells.sql")
         written = {"as_of": self._as_of, "evaluation": self._spec.name, "model": self._spec.model}
-        self._run("write_drift.sql", written, columns=self._columns, reference=reference)
+        self._run("write_drift.sql", written, reference=reference)
 
     def _load_scores(self, scores: pa.Array) -> None:
         import pyarrow as pa
@@ -263,6 +283,26 @@ class _Step:
 
     def _fetch(self, table: str) -> pa.Table:
         return self._warehouse.fetch(statement(__package__, "drift_kept.sql", self._warehouse.engine, table=table))
+
+
+def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return what is told of a metric beside its value: one row for each column and metric that it has."""
+    import pyarrow as pa
+
+    rows = []
+    for column in columns:
+        told = {metric: (f"{_BINS[column['kind']]}; {how}", limit) for metric, (how, limit) in _BINNED.items()}
+        if column["kind"] == "numeric":
+            told |= {metric: (f"{_EXACT}; {how}", None) for metric, how in _ORDERED.items()}
+        shown = {name: column[name] for name in ("name", "part", "importance")}
+        rows += [
+            {"input": column["column"], "metric": metric, "method": method, "threshold": limit, **shown}
+            for metric, (method, limit) in told.items()
+        ]
+    text, number = pa.string(), pa.float64()
+    types = {"input": text, "metric": text, "method": text, "threshold": number}
+    types |= {"name": text, "part": text, "importance": number}
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 
 def _drop(warehouse: Warehouse, table: str) -> None:

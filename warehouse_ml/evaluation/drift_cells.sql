@@ -153,7 +153,6 @@ stepped as (
         ordered.cell,
         ordered.n_reference,
         ordered.n_current,
-        ordered.n_reference > 0 and ordered.n_current > 0 and ordered.highest > ordered.lowest as is_mixed,
         ordered.reference_total,
         ordered.current_total,
         ordered.reference_end,
@@ -175,7 +174,7 @@ spanned as (
         stepped.cell,
         stepped.n_reference,
         stepped.n_current,
-        stepped.is_mixed,
+        stepped.width,
         stepped.reference_total,
         stepped.current_total,
         stepped.reference_start,
@@ -206,10 +205,15 @@ select
     spanned.end_gap,
     spanned.area,
     coalesce(
-        spanned.is_mixed and (
+        spanned.width > 0 and (
             (spanned.least_gap < 0 and spanned.greatest_gap > 0)
-            or greatest(-spanned.least_gap, spanned.greatest_gap)
+            -- With rows of one side alone the difference only falls, or only rises.
+            or (
+                spanned.n_reference > 0
+                and spanned.n_current > 0
+                and greatest(-spanned.least_gap, spanned.greatest_gap)
                 > max(abs(spanned.end_gap)) over (partition by spanned.unit, spanned.input)
+            )
         ),
         false
     ) as is_open

@@ -3,7 +3,7 @@
 --        wasserstein in the input's unit, wasserstein_standardized in standard deviations of the reference
 -- null:  value where there is no row to compare on a side, threshold and is_anomaly where no threshold is usual,
 --        p_value but for chi_square
--- Thresholds: 0.3 is BigQuery's for the first two, 0.2 the usual one for psi. An anomaly is a value above it.
+-- An anomaly is a value above the threshold.
 insert into {{ 'drift' | wml }} (
     evaluation_id,
     evaluation,
@@ -209,67 +209,23 @@ measured as (
         and edges.tenth = 1
 ),
 
-columns as (
-    {% for column in columns %}
+scored as (
     select
-        {{ column.column | literal }} as input,
-        {{ column.name | literal }} as name,
-        {{ column.part | literal }} as kind,
-        {{ 'true' if column.kind == 'numeric' else 'false' }} as is_numeric,
-        {{ as_double(column.importance | literal) }} as importance
-    {% if not loop.last %}
-    union all
-    {% endif %}
-    {% endfor %}
-),
-
-shown as (
-    select
-        measured.unit,
-        columns.name,
-        columns.kind,
-        columns.importance,
-        metric_names.metric,
-        case
-            when metric_names.metric in ('kolmogorov_smirnov', 'wasserstein', 'wasserstein_standardized') then 'exact; of the rows that are not null'
-            when columns.is_numeric then '10 quantile bins of the reference and one of nulls'
-            else 'one bin a value and one of nulls'
-        end || case metric_names.metric
-            when 'psi' then '; natural logarithm; shares of rows, at least 0.0001 each'
-            when 'l_infinity' then '; largest difference of shares of rows'
-            when 'jensen_shannon_divergence' then '; logarithm to base 2; shares of rows'
-            when 'chi_square' then
-                '; Pearson''s statistic of homogeneity, without correction; ' || {{ as_string('measured.freedom') }} || ' degrees of freedom'
-            when 'kolmogorov_smirnov' then '; largest difference of the distribution functions'
-            when 'wasserstein' then '; first order; in the unit of the input'
-            else '; first order; over the standard deviation of the reference'
-        end as method,
-        case metric_names.metric
-            when 'psi' then 0.2e0
-            when 'l_infinity' then 0.3e0
-            when 'jensen_shannon_divergence' then 0.3e0
-        end as threshold,
-        case
-            when measured.n_reference = 0 or measured.n_current = 0 then null
-            when metric_names.metric = 'psi' then measured.psi
-            when metric_names.metric = 'l_infinity' then measured.l_infinity
-            when metric_names.metric = 'jensen_shannon_divergence' then measured.jensen_shannon_divergence
-            when metric_names.metric = 'chi_square' then measured.chi_square
-            when metric_names.metric = 'kolmogorov_smirnov' then measured.kolmogorov_smirnov
-            when metric_names.metric = 'wasserstein' then {{ finite('measured.wasserstein') }}
-            else {{ finite('measured.wasserstein_standardized') }}
-        end as value,
-        case when metric_names.metric = 'chi_square' and measured.n_reference > 0 and measured.n_current > 0
-            then {{ chi_square_upper_tail('measured.chi_square', 'measured.freedom') }}
-        end as p_value,
-        measured.n_reference,
-        measured.n_current
-    from measured
-    inner join columns
-        on measured.input = columns.input
-    cross join {{ names_table('metric', ['psi', 'jensen_shannon_divergence', 'l_infinity', 'chi_square', 'kolmogorov_smirnov', 'wasserstein', 'wasserstein_standardized']) }} as metric_names
-    where columns.is_numeric
-        or metric_names.metric in ('psi', 'jensen_shannon_divergence', 'l_infinity', 'chi_square')
+        metric_values.unit,
+        metric_values.input,
+        metric_values.metric,
+        metric_values.n_reference,
+        metric_values.n_current,
+        metric_values.freedom,
+        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then {{ finite('metric_values.value') }} end as value,
+        case when metric_values.metric = 'chi_square' and metric_values.n_reference > 0 and metric_values.n_current > 0
+            then metric_values.value
+        end as chi_square
+    from measured unpivot include nulls (
+        value for metric in (
+            psi, jensen_shannon_divergence, l_infinity, chi_square, kolmogorov_smirnov, wasserstein, wasserstein_standardized
+        )
+    ) as metric_values
 )
 
 select
@@ -280,18 +236,21 @@ select
     due.window_start,
     due.window_end,
     {{ param('as_of') }} as as_of,
-    shown.name as input,
-    shown.metric,
-    shown.method,
-    shown.threshold,
-    shown.value,
-    shown.value > shown.threshold as is_anomaly,
-    {{ as_int('shown.n_reference') }} as n_reference,
-    {{ as_int('shown.n_current') }} as n_current,
-    shown.kind,
+    told.name as input,
+    scored.metric,
+    told.method || case when scored.metric = 'chi_square' then {{ as_string('scored.freedom') }} else '' end as method,
+    told.threshold,
+    scored.value,
+    scored.value > told.threshold as is_anomaly,
+    {{ as_int('scored.n_reference') }} as n_reference,
+    {{ as_int('scored.n_current') }} as n_current,
+    told.part as kind,
     {{ reference | literal }} as reference,
-    shown.p_value,
-    shown.importance
-from shown
+    {{ chi_square_upper_tail('scored.chi_square', 'scored.freedom') }} as p_value,
+    told.importance
+from scored
+inner join wml_drift_told as told
+    on scored.input = told.input
+    and scored.metric = told.metric
 inner join wml_due as due
-    on shown.unit = due.unit
+    on scored.unit = due.unit
