@@ -140,11 +140,14 @@ def evaluate_step(
     as_of: dt.datetime,
     *,
     restate: bool = False,
+    search: bool = False,
     on_step: OnStep | None = None,
+    on_note: OnStep | None = None,
 ) -> list[EvaluatedWindow]:
     """Bring what evaluations depend on up to date, and evaluate each window that is due.
 
-    Running it again at the same clock changes nothing.
+    Running it again at the same clock changes nothing. With ``search``, the windows that are evaluated are searched for
+    the slices that do worse than the rest; ``on_note`` is told what the search left out.
     """
     catalog = session.catalog
     nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")
@@ -152,7 +155,7 @@ def evaluate_step(
     if models:
         predict_step(session, sorted(models), as_of, on_step=on_step)
     _build(session, as_of, catalog.graph.above([node.id for node in nodes]), on_step=on_step)
-    return _evaluate(session, nodes, as_of, restate=restate, on_step=on_step)
+    return _evaluate(session, nodes, as_of, restate=restate, search=search, on_step=on_step, on_note=on_note)
 
 
 def run_job(
@@ -222,7 +225,9 @@ def _evaluate(
     as_of: dt.datetime,
     *,
     restate: bool = False,
+    search: bool = False,
     on_step: OnStep | None = None,
+    on_note: OnStep | None = None,
 ) -> list[EvaluatedWindow]:
     done: list[EvaluatedWindow] = []
     for node in nodes:
@@ -244,6 +249,8 @@ def _evaluate(
                 restate=restate,
                 since=since,
                 drift=_drift_inputs(session, spec, spec.model, since) if spec.model else [],
+                search=search,
+                on_note=on_note,
             )
     return done
 
@@ -256,9 +263,7 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     return since
 
 
-def _drift_inputs(
-    session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None
-) -> list[DriftInput]:
+def _drift_inputs(session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None) -> list[DriftInput]:
     """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
     engine = session.warehouse.engine
     inputs = []

@@ -152,9 +152,7 @@ def test_a_chi_square_p_value_is_scipys():
 
 def test_a_kept_reference_gives_the_same_numbers(shared):
     rng = np.random.default_rng(8)
-    sides = [
-        {"x": rng.normal(size=n).round(1), "c": rng.choice(["a", "b", None], n).tolist()} for n in (3000, 500)
-    ]
+    sides = [{"x": rng.normal(size=n).round(1), "c": rng.choice(["a", "b", None], n).tolist()} for n in (3000, 500)]
     told = {"reference_hash": "kept for this test", "importances": {"x": 0.75}}
     first = drift_of(shared, *sides, **told)
     again = drift_of(shared, *sides, **told)

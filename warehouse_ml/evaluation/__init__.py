@@ -6,6 +6,15 @@ from warehouse_ml.evaluation.drift import DriftInput, window_before
 from warehouse_ml.evaluation.measure import measure
 from warehouse_ml.evaluation.run import EvaluatedWindow, evaluate
 from warehouse_ml.evaluation.spec import EvaluationSpec
-from warehouse_ml.evaluation.worst import worst_slices
+from warehouse_ml.evaluation.worst import found_slices, worst_slices
 
-__all__ = ["DriftInput", "EvaluatedWindow", "EvaluationSpec", "evaluate", "measure", "window_before", "worst_slices"]
+__all__ = [
+    "DriftInput",
+    "EvaluatedWindow",
+    "EvaluationSpec",
+    "evaluate",
+    "found_slices",
+    "measure",
+    "window_before",
+    "worst_slices",
+]

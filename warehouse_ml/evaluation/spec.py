@@ -27,6 +27,7 @@ _KEYS = (
     "min_slice_size",
     "reference",
     "drift_reference",
+    "search",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -62,6 +63,8 @@ class EvaluationSpec:
         The reference group of a slice key.
     drift_reference : {'training', 'previous'}
         What drift is measured from: the training rows, or the window before.
+    search : tuple of str
+        Columns that a search for the worst slices looks at; those of the slices if empty.
     """
 
     name: str
@@ -76,6 +79,7 @@ class EvaluationSpec:
     min_slice_size: int = 30
     reference: Mapping[str, str] = field(default_factory=dict)
     drift_reference: str = "training"
+    search: tuple[str, ...] = ()
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -110,6 +114,7 @@ class EvaluationSpec:
             drift_reference=_choice(
                 "drift_reference", config.get("drift_reference"), DRIFT_REFERENCES, "training", place
             ),
+            search=_search(config.get("search"), place),
         )
 
     @property
@@ -184,6 +189,17 @@ def _slices(value: Any, place: str) -> tuple[tuple[str, ...], ...]:
             raise DefinitionError(f"the slice {item!r} is given twice", place=place)
         slices.append(tuple(names))
     return tuple(slices)
+
+
+def _search(value: Any, place: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not is_list or not all(isinstance(name, str) and name for name in value):
+        raise DefinitionError(
+            f"search is {value!r}", place=place, hint="give names of columns: search=['origin', 'distance_miles']"
+        )
+    return tuple(dict.fromkeys(value))
 
 
 def _reference(value: Any, keys: Sequence[str], place: str) -> dict[str, str]:

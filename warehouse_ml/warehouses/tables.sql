@@ -136,6 +136,31 @@ create table if not exists {{ 'calibration' | wml }} (
     mean_label {{ double }}
 );
 
+-- grain: one row per evaluation_id, metric, slice_key and slice_value that a search found to do worse than the rest
+create table if not exists {{ 'worst_slices' | wml }} (
+    evaluation_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    n {{ int }},
+    value {{ double }},
+    rest_value {{ double }},
+    difference {{ double }},
+    effect_size {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_tests {{ int }},
+    rank {{ int }}
+);
+
 -- grain: one row per rule, returned row and as_of
 create table if not exists {{ 'rule_firings' | wml }} (
     rule {{ string }},
