@@ -1,4 +1,4 @@
-"""Drift by scipy: every metric on small data with ties, constants, nulls and empty sides, and many cells looked into."""
+"""Drift by scipy: every metric on small data with ties, constants, nulls and empty sides, and many cells."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def write_drift(
 
 
 def window_before(start: dt.datetime, window: str) -> dt.datetime:
-    """Return where the window before the one that ``start`` falls in begins; windows are cut in UTC, weeks on Monday."""
+    """Return where the window before the one that ``start`` falls in begins, in UTC; weeks begin on Monday."""
     start = start.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if window == "month":
         return (start.replace(day=1) - dt.timedelta(days=1)).replace(day=1)
