@@ -5,17 +5,27 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
-from warehouse_ml.evaluation import DriftInput, EvaluatedWindow, EvaluationSpec, evaluate, reopened_since
-from warehouse_ml.functions import install_predictions, placing
+from warehouse_ml.evaluation import (
+    DriftInput,
+    EvaluatedWindow,
+    EvaluationSpec,
+    evaluate,
+    reopened_since,
+    window_before,
+)
+from warehouse_ml.functions import held_out_side, install_predictions, placing
 from warehouse_ml.graph import NodeId
-from warehouse_ml.registry import CHALLENGER, CHAMPION
+from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, ensure_log, log_of
 from warehouse_ml.rules import Firing, fire
+from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
@@ -32,7 +42,12 @@ __all__ = [
     "train_step",
 ]
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 OnStep = Callable[[str], None]
+
+_MOST_SCORED_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -132,11 +147,14 @@ def evaluate_step(
     as_of: dt.datetime,
     *,
     restate: bool = False,
+    search: bool = False,
     on_step: OnStep | None = None,
+    on_note: OnStep | None = None,
 ) -> list[EvaluatedWindow]:
     """Bring what evaluations depend on up to date, and evaluate each window that is due.
 
-    Running it again at the same clock changes nothing.
+    Running it again at the same clock changes nothing. With ``search``, the windows that are evaluated are searched for
+    the slices that do worse than the rest; ``on_note`` is told what the search left out.
     """
     catalog = session.catalog
     nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")
@@ -144,7 +162,7 @@ def evaluate_step(
     if models:
         predict_step(session, sorted(models), as_of, on_step=on_step)
     _build(session, as_of, catalog.graph.above([node.id for node in nodes]), on_step=on_step)
-    return _evaluate(session, nodes, as_of, restate=restate, on_step=on_step)
+    return _evaluate(session, nodes, as_of, restate=restate, search=search, on_step=on_step, on_note=on_note)
 
 
 def run_job(
@@ -214,7 +232,9 @@ def _evaluate(
     as_of: dt.datetime,
     *,
     restate: bool = False,
+    search: bool = False,
     on_step: OnStep | None = None,
+    on_note: OnStep | None = None,
 ) -> list[EvaluatedWindow]:
     done: list[EvaluatedWindow] = []
     for node in nodes:
@@ -224,6 +244,8 @@ def _evaluate(
             node.name, node.config, place=node.place, definition_hash=session.catalog.definition_hash(node)
         )
         since = _open_since(session, spec) if spec.model and not restate else None
+        if since is not None and spec.drift_reference == "previous":
+            since = window_before(since, spec.window)
         query = session.reader.query(node, Clock(as_of))
         with placing(query, session.warehouse):
             since = reopened_since(session.warehouse, spec, query.sql, since, as_of)
@@ -234,7 +256,9 @@ def _evaluate(
                 as_of=as_of,
                 restate=restate,
                 since=since,
-                drift=_drift_inputs(session, spec.model, since) if spec.model else [],
+                drift=_drift_inputs(session, spec, spec.model, since) if spec.model else [],
+                search=search,
+                on_note=on_note,
             )
     return done
 
@@ -247,7 +271,7 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     return since
 
 
-def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> list[DriftInput]:
+def _drift_inputs(session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None) -> list[DriftInput]:
     """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
     engine = session.warehouse.engine
     inputs = []
@@ -259,7 +283,8 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
     for version in session.registry.versions(model):
         if version.version not in serving:
             continue
-        parameters = session.registry.load(version).parameters
+        stored = session.registry.load(version)
+        parameters = stored.parameters
         columns = {
             column.name: "categorical" if column.kind == "category" else "numeric"
             for column in parameters.inputs
@@ -271,10 +296,20 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
         path = session.registry.snapshot_path(version).as_posix()
+        # Outputs are compared where the evaluation judges what the model predicts.
+        has_outputs = parameters.task == spec.task and bool(parameters.label)
         inputs.append(
             DriftInput(
                 version=version.version,
-                reference_sql=statement(__package__, "drift_reference.sql", engine, columns=values, path=path),
+                reference_sql=statement(
+                    __package__,
+                    "drift_reference.sql",
+                    engine,
+                    columns=values,
+                    path=path,
+                    label=parameters.label if has_outputs else None,
+                    positive=parameters.classes[-1] if parameters.task == "binary" else None,
+                ),
                 current_sql=statement(
                     __package__,
                     "drift_current.sql",
@@ -285,9 +320,27 @@ def _drift_inputs(session: Session, model: str, since: dt.datetime | None) -> li
                 ),
                 columns=columns,
                 reference_hash=version.artifact_hash,
+                importances=importances(parameters),
+                label="wml_label" if has_outputs else None,
+                scores=partial(_held_out_scores, session, stored, path) if has_outputs else None,
             )
         )
     return inputs
+
+
+def _held_out_scores(session: Session, stored: StoredVersion, path: str) -> pa.Array:
+    """Return what a version predicts for the rows held out of training, or else for those trained on."""
+    rows = statement(
+        "warehouse_ml.functions",
+        "trained_rows.sql",
+        session.warehouse.engine,
+        path=path,
+        split=held_out_side(stored)[0],
+        most=_MOST_SCORED_ROWS,
+    )
+    scored = score_arrow(session.warehouse, stored.parameters, rows).read_all()
+    name = "prediction" if stored.parameters.task == "multiclass" else "score"
+    return scored[name].combine_chunks()
 
 
 def _days_or_seconds(column: InputColumn, engine: str) -> str | None:

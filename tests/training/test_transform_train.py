@@ -115,7 +115,7 @@ def test_the_log_holds_the_inputs_and_not_the_outputs(trained: Path) -> None:
 
 
 def test_windows_are_evaluated_and_drift_is_of_the_inputs(trained: Path) -> None:
-    found = rows(trained, "select distinct input from wml.drift order by input")
+    found = rows(trained, "select distinct input from wml.drift where kind = 'input' order by input")
     assert [row["input"] for row in found] == ["amount", "region", "visits"]
     measured = rows(trained, "select max(n) as n from wml.metrics where metric = 'roc_auc' and value > 0.5")
     assert measured[0]["n"] == 168

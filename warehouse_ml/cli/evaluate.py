@@ -22,12 +22,19 @@ _WORST_SLICES = 5
 @click.command("evaluate", short_help="Bring everything up to date and evaluate each window that is due.")
 @click.argument("names", nargs=-1)
 @click.option("--restate", is_flag=True, help="Evaluate every window again, those that are closed too.")
+@click.option("--search", is_flag=True, help="Search them for the slices that do worse than the rest.")
 @as_of_option
 @target_option
 @format_option
 @project_option
 def command(
-    names: tuple[str, ...], restate: bool, as_of: dt.datetime, target: str | None, output: str, project: Path
+    names: tuple[str, ...],
+    restate: bool,
+    search: bool,
+    as_of: dt.datetime,
+    target: str | None,
+    output: str,
+    project: Path,
 ) -> None:
     """Evaluate each window that is due, for the evaluations NAMES (all by default).
 
@@ -35,17 +42,27 @@ def command(
     answers known at the clock, and writes metrics, fairness, calibration and drift. A window is due when it has
     ended and was never evaluated, or when its requests, answers or definition changed before it was evaluated as
     mature; --restate looks at every window again. Running it again changes nothing.
+
+    --search writes wml.worst_slices: the values, and pairs of values, of the slice columns (or of those that the file
+    names: search=[...]) for which the loss is higher than over all other rows.
     """
-    from warehouse_ml.evaluation import worst_slices
+    from warehouse_ml.evaluation import found_slices, worst_slices
     from warehouse_ml.loop import evaluate_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 
     with open_session(find_project(project), target) as session:
         with status() as say:
-            windows = evaluate_step(session, names, as_of, restate=restate, on_step=say)
+            notes: list[str] = []
+            windows = evaluate_step(
+                session, names, as_of, restate=restate, search=search, on_step=say, on_note=notes.append
+            )
         newest = _newest(windows)
         worst = worst_slices(session.warehouse, [window.evaluation_id for window in newest], limit=_WORST_SLICES)
+        searched = [window.evaluation_id for window in newest] if search else []
+        found = found_slices(session.warehouse, searched, limit=_WORST_SLICES)
+    for text in notes:
+        note(text)
     rows = [window_row(window, is_short=output == "table") for window in windows]
     if output != "table":
         print_rows(rows, output, window_columns(rows))
@@ -65,6 +82,11 @@ def command(
         click.echo("\nworst slices of the newest window in which something was answered for:\n")
         lines = [_worst_row(row, told[row["evaluation_id"]]) for row in worst]
         click.echo(format_table(lines, list(lines[0])))
+    if found:
+        click.echo("\nfound by the search of that window, against all other rows:\n")
+        click.echo(format_table(found, [name for name in found[0] if name != "evaluation_id"]))
+    elif search:
+        note("the search of the newest window found no slice that does worse than the rest")
 
 
 def window_row(window: EvaluatedWindow, *, is_short: bool) -> dict[str, Any]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from warehouse_ml.evaluation.drift import DriftInput
+from warehouse_ml.evaluation.drift import DriftInput, window_before
 from warehouse_ml.evaluation.late import reopened_since
 from warehouse_ml.evaluation.measure import measure
 from warehouse_ml.evaluation.run import EvaluatedWindow, evaluate
 from warehouse_ml.evaluation.spec import EvaluationSpec
-from warehouse_ml.evaluation.worst import worst_slices
+from warehouse_ml.evaluation.worst import found_slices, worst_slices
 
-__all__ = ["DriftInput", "EvaluatedWindow", "EvaluationSpec", "evaluate", "measure", "reopened_since", "worst_slices"]
+__all__ = [
+    "DriftInput",
+    "EvaluatedWindow",
+    "EvaluationSpec",
+    "evaluate",
+    "found_slices",
+    "measure",
+    "reopened_since",
+    "window_before",
+    "worst_slices",
+]

@@ -1,33 +1,38 @@
--- grain: one row
--- unit:  each numeric input's own; edge i is the value that i tenths of the reference rows do not exceed
--- null:  edges of an input that is null or not finite in every reference row
+-- grain: one row per numeric column and tenth of the reference, 1 to 10
+-- unit:  the column's own; edges as edge_1 to edge_9 in each row, edge i being the value that i tenths of the reference
+--        rows do not exceed; low and high are where the tenth begins and ends; stddev divides by n
+-- null:  none; a column that is null or not finite in every reference row has no row
+-- n_cells is how many cells a tenth is cut into: few rows in each, and few cells besides.
 {{ create_scratch('wml_drift_edges') }}
-with reference as (
+with cuts as (
     select
-        {% for input in numeric %}
-        {{ finite('reference_rows.' ~ (input.name | ident)) }} as {{ input.column }}{% if not loop.last %},{% endif %}
-
-        {% endfor %}
-    from (
-{{ rows_sql }}
-    ) as reference_rows
-),
-
-cuts as (
-    select
-        {% for input in numeric %}
-        {{ quantiles('reference.' ~ input.column, 10) }} as {{ input.column }}{% if not loop.last %},{% endif %}
-
-        {% endfor %}
-    from reference
+        reference.input,
+        {{ quantiles('reference.number', 10) }} as edges,
+        min(reference.number) as lowest,
+        max(reference.number) as highest,
+        stddev_pop(reference.number) as stddev,
+        count(reference.number) as n_rows
+    from wml_drift_long as reference
+    where reference.number is not null
+    group by reference.input
 )
 
 select
-    {% for input in numeric %}
-    {% set last_input = loop.last %}
+    cuts.input,
+    tenths.tenth,
+    cuts.stddev,
+    {{ as_double('greatest(16, least(400, floor(cuts.n_rows / 2000)))') }} as n_cells,
+    cuts.n_rows,
+    case when tenths.tenth = 1 then cuts.lowest else {{ element('cuts.edges', 'tenths.tenth - 1') }} end as low,
+    case when tenths.tenth = 10 then cuts.highest else {{ element('cuts.edges', 'tenths.tenth') }} end as high,
     {% for edge in range(1, 10) %}
-    {{ element('cuts.' ~ input.column, edge) }} as {{ input.column }}_{{ edge }}{% if not (last_input and loop.last) %},{% endif %}
+    {{ element('cuts.edges', edge) }} as edge_{{ edge }}{% if not loop.last %},{% endif %}
 
     {% endfor %}
-    {% endfor %}
 from cuts
+cross join (
+    {% for tenth in range(1, 11) %}
+    select {{ tenth }} as tenth{% if not loop.last %} union all{% endif %}
+
+    {% endfor %}
+) as tenths

@@ -9,7 +9,7 @@ from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["JoinColumns", "join_columns"]
+__all__ = ["JoinColumns", "is_number", "join_columns"]
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "INT64")
 _UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
@@ -78,6 +78,11 @@ def join_columns(warehouse: Warehouse, spec: EvaluationSpec, join_sql: str) -> J
         is_boolean_prediction=_is(types.get("prediction", ""), _BOOLEANS),
         is_boolean_label=_is(types["label"], _BOOLEANS),
     )
+
+
+def is_number(type_name: str) -> bool:
+    """Whether a column of this type holds numbers."""
+    return _is(type_name, (*_NUMBERS, *_UNSIGNED))
 
 
 def _check_types(spec: EvaluationSpec, types: Mapping[str, str], has_score: bool) -> None:

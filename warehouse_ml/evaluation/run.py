@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
+from warehouse_ml.evaluation.search import search_slices
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
@@ -34,7 +35,7 @@ SCRATCH = (
     "wml_metric",
     "wml_warnings",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift")
+_RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift", "worst_slices")
 _FAIRNESS_METRICS = {
     "binary": (
         "selection_rate",
@@ -82,6 +83,8 @@ def evaluate(
     restate: bool = False,
     since: dt.datetime | None = None,
     drift: Sequence[DriftInput] = (),
+    search: bool = False,
+    on_note: Callable[[str], None] | None = None,
 ) -> list[EvaluatedWindow]:
     """Evaluate every window that ended by ``as_of`` and was never evaluated, or changed since.
 
@@ -102,6 +105,10 @@ def evaluate(
         The start of a window; requests before it are not read, as their windows are known not to have changed.
     drift : sequence of DriftInput
         Reference and current inputs of each version whose drift is wanted.
+    search : bool
+        Search the windows that are evaluated for the slices that do worse than the rest.
+    on_note : callable, optional
+        Is told what the search left out.
 
     Returns
     -------
@@ -147,7 +154,10 @@ def evaluate(
                 steps.run("write_calibration.sql")
             if any(row["n_versions"] > 1 for row in due):
                 write_comparisons(steps, spec, columns)
-            write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
+            write_drift(warehouse, spec, drift, due, as_of, columns)
+            for told in search_slices(warehouse, spec, columns, join_sql, as_of) if search else ():
+                if on_note:
+                    on_note(told)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)

@@ -18,6 +18,7 @@ OVERALL = "overall"
 
 TASKS = ("binary", "multiclass", "regression")
 WINDOWS = ("all", "day", "week", "month")
+DRIFT_REFERENCES = ("training", "previous")
 _KEYS = (
     "model",
     "task",
@@ -29,6 +30,8 @@ _KEYS = (
     "reference",
     "metrics",
     "thresholds",
+    "drift_reference",
+    "search",
 )
 _GENERAL_KEYS = ("materialized", "tags", "description")
 # So many days of mature windows tell how soon labels come.
@@ -69,6 +72,10 @@ class EvaluationSpec:
         The metrics that the file defines.
     thresholds : tuple of float
         Further thresholds, ascending, at which the rates of a binary task are computed as well.
+    drift_reference : {'training', 'previous'}
+        What drift is measured from: the training rows, or the window before.
+    search : tuple of str
+        Columns that a search for the worst slices looks at; those of the slices if empty.
     """
 
     name: str
@@ -84,6 +91,8 @@ class EvaluationSpec:
     reference: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[OwnMetric, ...] = ()
     thresholds: tuple[float, ...] = ()
+    drift_reference: str = "training"
+    search: tuple[str, ...] = ()
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -118,6 +127,10 @@ class EvaluationSpec:
             reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
             metrics=own_metrics(config.get("metrics"), task, place),
             thresholds=_thresholds(config.get("thresholds"), task, place),
+            drift_reference=_choice(
+                "drift_reference", config.get("drift_reference"), DRIFT_REFERENCES, "training", place
+            ),
+            search=_search(config.get("search"), place),
         )
 
     @property
@@ -210,6 +223,17 @@ def _slices(value: Any, place: str) -> tuple[tuple[str, ...], ...]:
             raise DefinitionError(f"the slice {item!r} is given twice", place=place)
         slices.append(tuple(names))
     return tuple(slices)
+
+
+def _search(value: Any, place: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not is_list or not all(isinstance(name, str) and name for name in value):
+        raise DefinitionError(
+            f"search is {value!r}", place=place, hint="give names of columns: search=['origin', 'distance_miles']"
+        )
+    return tuple(dict.fromkeys(value))
 
 
 def _reference(value: Any, keys: Sequence[str], place: str) -> dict[str, str]:

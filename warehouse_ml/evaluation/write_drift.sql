@@ -1,7 +1,9 @@
--- grain: one row per evaluation_id, input, metric
--- unit:  jensen_shannon_divergence and l_infinity in [0, 1], psi from 0 up
--- null:  value where there is no reference row
--- Thresholds: 0.3 is BigQuery's for the first two, 0.2 the usual one for psi. An anomaly is a value above it.
+-- grain: one row per evaluation_id, reference, input and metric
+-- unit:  jensen_shannon_divergence, l_infinity and kolmogorov_smirnov in [0, 1], psi and chi_square from 0 up;
+--        wasserstein in the input's unit, wasserstein_standardized in standard deviations of the reference
+-- null:  value where there is no row to compare on a side, threshold and is_anomaly where no threshold is usual,
+--        p_value but for chi_square
+-- An anomaly is a value above the threshold.
 insert into {{ 'drift' | wml }} (
     evaluation_id,
     evaluation,
@@ -17,110 +19,213 @@ insert into {{ 'drift' | wml }} (
     value,
     is_anomaly,
     n_reference,
-    n_current
+    n_current,
+    kind,
+    reference,
+    p_value,
+    importance
 )
-with current_units as (
-    select distinct counted.unit
-    from wml_drift_current as counted
-),
-
-paired as (
+with counted_buckets as (
     select
-        current_units.unit,
-        reference.input,
-        reference.bucket,
-        reference.n_rows as n_reference,
-        0 as n_current
-    from wml_drift_reference as reference
-    cross join current_units
-    union all
-    select
-        counted.unit,
-        counted.input,
-        counted.bucket,
-        0 as n_reference,
-        counted.n_rows as n_current
-    from wml_drift_current as counted
-),
-
-buckets as (
-    select
-        paired.unit,
-        paired.input,
-        paired.bucket,
-        sum(paired.n_reference) as n_reference,
-        sum(paired.n_current) as n_current
-    from paired
+        cells.unit,
+        cells.input,
+        cells.bucket,
+        sum(cells.n_reference) as n_reference,
+        sum(cells.n_current) as n_current
+    from wml_drift_cells as cells
     group by
-        paired.unit,
-        paired.input,
-        paired.bucket
+        cells.unit,
+        cells.input,
+        cells.bucket
+),
+
+totals as (
+    select
+        counted_buckets.unit,
+        counted_buckets.input,
+        sum(counted_buckets.n_reference) as n_reference,
+        sum(counted_buckets.n_current) as n_current
+    from counted_buckets
+    group by
+        counted_buckets.unit,
+        counted_buckets.input
 ),
 
 shares as (
     select
-        buckets.unit,
-        buckets.input,
-        sum(buckets.n_reference) over (partition by buckets.unit, buckets.input) as n_reference,
-        sum(buckets.n_current) over (partition by buckets.unit, buckets.input) as n_current,
-        {{ safe_divide('buckets.n_reference', 'sum(buckets.n_reference) over (partition by buckets.unit, buckets.input)') }} as expected,
-        {{ safe_divide('buckets.n_current', 'sum(buckets.n_current) over (partition by buckets.unit, buckets.input)') }} as observed
-    from buckets
+        counted_buckets.unit,
+        counted_buckets.input,
+        totals.n_reference,
+        totals.n_current,
+        {{ safe_divide('counted_buckets.n_reference', 'totals.n_reference') }} as expected,
+        {{ safe_divide('counted_buckets.n_current', 'totals.n_current') }} as observed
+    from counted_buckets
+    inner join totals
+        on counted_buckets.unit = totals.unit
+        and counted_buckets.input = totals.input
 ),
 
-distances as (
+divergences as (
     select
         shares.unit,
         shares.input,
         max(shares.n_reference) as n_reference,
         max(shares.n_current) as n_current,
-        {{ jensen_shannon('shares.expected', 'shares.observed') }} as jensen_shannon_divergence,
+        count(*) - 1 as freedom,
+        -- Rounding can leave a divergence of nothing a hair below 0.
+        greatest(0e0, {{ jensen_shannon('shares.expected', 'shares.observed') }}) as jensen_shannon_divergence,
         max(abs(shares.expected - shares.observed)) as l_infinity,
         sum(
-            (
-                case when shares.observed < 1e-4 then 1e-4 else shares.observed end
-                - case when shares.expected < 1e-4 then 1e-4 else shares.expected end
-            ) * (
-                ln(case when shares.observed < 1e-4 then 1e-4 else shares.observed end)
-                - ln(case when shares.expected < 1e-4 then 1e-4 else shares.expected end)
-            )
-        ) as psi
+            (greatest(shares.observed, 1e-4) - greatest(shares.expected, 1e-4))
+            * (ln(greatest(shares.observed, 1e-4)) - ln(greatest(shares.expected, 1e-4)))
+        ) as psi,
+        -- Pearson's statistic of two rows of counts, written with shares.
+        sum(
+            (shares.expected - shares.observed) * (shares.expected - shares.observed)
+            / (shares.n_reference * shares.expected + shares.n_current * shares.observed)
+        ) * max(shares.n_reference) * max(shares.n_current) as chi_square
     from shares
     group by
         shares.unit,
         shares.input
 ),
 
+placed as (
+    select
+        reference.unit,
+        reference.input,
+        reference.cell,
+        reference.number,
+        reference.n_rows as n_reference,
+        0 as n_current
+    from wml_drift_reference as reference
+    union all
+    select
+        counted.unit,
+        counted.input,
+        counted.cell,
+        counted.number,
+        0 as n_reference,
+        counted.n_rows as n_current
+    from wml_drift_current as counted
+),
+
+looked_into as (
+    select
+        cells.unit,
+        cells.input,
+        cells.cell,
+        placed.number,
+        min(cells.reference_total) as reference_total,
+        min(cells.current_total) as current_total,
+        min(cells.reference_start) as reference_start,
+        min(cells.current_start) as current_start,
+        {{ as_double('sum(placed.n_reference)') }} as n_reference,
+        {{ as_double('sum(placed.n_current)') }} as n_current
+    from wml_drift_cells as cells
+    inner join placed
+        on cells.input = placed.input
+        and cells.cell = placed.cell
+        and (placed.unit = 0 or placed.unit = cells.unit)
+    where cells.is_open
+    group by
+        cells.unit,
+        cells.input,
+        cells.cell,
+        placed.number
+),
+
+walked as (
+    select
+        looked_into.unit,
+        looked_into.input,
+        looked_into.cell,
+        abs(
+            (looked_into.reference_start + sum(looked_into.n_reference) over values_in_order) / looked_into.reference_total
+            - (looked_into.current_start + sum(looked_into.n_current) over values_in_order) / looked_into.current_total
+        ) as gap,
+        lead(looked_into.number) over (
+            partition by looked_into.unit, looked_into.input, looked_into.cell
+            order by looked_into.number
+        ) - looked_into.number as distance
+    from looked_into
+    window values_in_order as (
+        partition by looked_into.unit, looked_into.input, looked_into.cell
+        order by looked_into.number
+        rows between unbounded preceding and current row
+    )
+),
+
+pieces as (
+    select
+        cells.unit,
+        cells.input,
+        abs(cells.end_gap) as gap,
+        coalesce(abs(cells.start_gap) * cells.distance_before, 0e0)
+            + case when cells.is_open then 0e0 else abs(cells.area) end as area
+    from wml_drift_cells as cells
+    where cells.cell is not null
+    union all
+    select
+        walked.unit,
+        walked.input,
+        walked.gap,
+        coalesce(walked.gap * walked.distance, 0e0) as area
+    from walked
+),
+
+distances as (
+    select
+        pieces.unit,
+        pieces.input,
+        max(pieces.gap) as kolmogorov_smirnov,
+        sum(pieces.area) as wasserstein
+    from pieces
+    group by
+        pieces.unit,
+        pieces.input
+),
+
 measured as (
     select
-        distances.unit,
-        case distances.input
-            {% for input in columns %}
-            when '{{ input.column }}' then {{ input.name | literal }}
-            {% endfor %}
-        end as input,
-        metric_names.metric,
-        case when distances.input in ({% for input in numeric %}'{{ input.column }}', {% endfor %}'')
-            then '10 quantile bins of the reference and one of nulls'
-            else 'one bin a value and one of nulls'
-        end as bins,
-        distances.n_reference,
-        distances.n_current,
-        case
-            when distances.n_reference = 0 then null
-            when metric_names.metric = 'psi' then distances.psi
-            when metric_names.metric = 'l_infinity' then distances.l_infinity
-            -- Rounding can leave a divergence of nothing a hair below 0.
-            when distances.jensen_shannon_divergence < 0 then 0e0
-            else distances.jensen_shannon_divergence
-        end as value
-    from distances
-    cross join {{ names_table('metric', ['jensen_shannon_divergence', 'l_infinity', 'psi']) }} as metric_names
-    where metric_names.metric = 'psi'
-        or metric_names.metric = case
-            when distances.input in ({% for input in numeric %}'{{ input.column }}', {% endfor %}'') then 'jensen_shannon_divergence'
-            else 'l_infinity'
-        end
+        divergences.unit,
+        divergences.input,
+        divergences.n_reference,
+        divergences.n_current,
+        divergences.freedom,
+        divergences.jensen_shannon_divergence,
+        divergences.l_infinity,
+        divergences.psi,
+        divergences.chi_square,
+        distances.kolmogorov_smirnov,
+        distances.wasserstein,
+        {{ safe_divide('distances.wasserstein', 'edges.stddev') }} as wasserstein_standardized
+    from divergences
+    left join distances
+        on divergences.unit = distances.unit
+        and divergences.input = distances.input
+    left join wml_drift_edges as edges
+        on divergences.input = edges.input
+        and edges.tenth = 1
+),
+
+scored as (
+    select
+        metric_values.unit,
+        metric_values.input,
+        metric_values.metric,
+        metric_values.n_reference,
+        metric_values.n_current,
+        metric_values.freedom,
+        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then {{ finite('metric_values.value') }} end as value,
+        case when metric_values.metric = 'chi_square' and metric_values.n_reference > 0 and metric_values.n_current > 0
+            then metric_values.value
+        end as chi_square
+    from measured unpivot include nulls (
+        value for metric in (
+            psi, jensen_shannon_divergence, l_infinity, chi_square, kolmogorov_smirnov, wasserstein, wasserstein_standardized
+        )
+    ) as metric_values
 )
 
 select
@@ -131,18 +236,21 @@ select
     due.window_start,
     due.window_end,
     {{ param('as_of') }} as as_of,
-    measured.input,
-    measured.metric,
-    measured.bins || case measured.metric
-        when 'psi' then '; natural logarithm; shares of rows, at least 0.0001 each'
-        when 'l_infinity' then '; largest difference of shares of rows'
-        else '; logarithm to base 2; shares of rows'
-    end as method,
-    case measured.metric when 'psi' then 0.2e0 else 0.3e0 end as threshold,
-    measured.value,
-    measured.value > case measured.metric when 'psi' then 0.2e0 else 0.3e0 end as is_anomaly,
-    {{ as_int('measured.n_reference') }} as n_reference,
-    {{ as_int('measured.n_current') }} as n_current
-from measured
+    told.name as input,
+    scored.metric,
+    told.method || case when scored.metric = 'chi_square' then {{ as_string('scored.freedom') }} else '' end as method,
+    told.threshold,
+    scored.value,
+    scored.value > told.threshold as is_anomaly,
+    {{ as_int('scored.n_reference') }} as n_reference,
+    {{ as_int('scored.n_current') }} as n_current,
+    told.part as kind,
+    {{ reference | literal }} as reference,
+    {{ chi_square_upper_tail('scored.chi_square', 'scored.freedom') }} as p_value,
+    told.importance
+from scored
+inner join wml_drift_told as told
+    on scored.input = told.input
+    and scored.metric = told.metric
 inner join wml_due as due
-    on measured.unit = due.unit
+    on scored.unit = due.unit

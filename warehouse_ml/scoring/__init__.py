@@ -3,6 +3,7 @@
 from warehouse_ml.scoring.arrays import score_arrow
 from warehouse_ml.scoring.compile import compile_scoring, scoring_path
 from warehouse_ml.scoring.features import FittedFeature, InputColumn, check_columns
+from warehouse_ml.scoring.importance import importances
 from warehouse_ml.scoring.parameters import Linear, Parameters, TransformOutput, Trees
 from warehouse_ml.scoring.parity import ParityReport, check_parity
 from warehouse_ml.scoring.transform import transform_select
@@ -18,6 +19,7 @@ __all__ = [
     "check_columns",
     "check_parity",
     "compile_scoring",
+    "importances",
     "score_arrow",
     "scoring_path",
     "transform_select",

@@ -107,7 +107,7 @@ create table if not exists {{ 'fairness' | wml }} (
     p_adjusted {{ double }}
 );
 
--- grain: one row per evaluation_id, input, metric
+-- grain: one row per evaluation_id, reference, input, metric
 create table if not exists {{ 'drift' | wml }} (
     evaluation_id {{ string }},
     evaluation {{ string }},
@@ -123,7 +123,11 @@ create table if not exists {{ 'drift' | wml }} (
     value {{ double }},
     is_anomaly {{ bool }},
     n_reference {{ int }},
-    n_current {{ int }}
+    n_current {{ int }},
+    kind {{ string }},
+    reference {{ string }},
+    p_value {{ double }},
+    importance {{ double }}
 );
 
 -- grain: one row per evaluation_id, slice_key, slice_value, bin
@@ -171,6 +175,31 @@ create table if not exists {{ 'comparisons' | wml }} (
     test {{ string }},
     is_suppressed {{ bool }},
     reason {{ string }}
+);
+
+-- grain: one row per evaluation_id, metric, slice_key and slice_value that a search found to do worse than the rest
+create table if not exists {{ 'worst_slices' | wml }} (
+    evaluation_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    n {{ int }},
+    value {{ double }},
+    rest_value {{ double }},
+    difference {{ double }},
+    effect_size {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_tests {{ int }},
+    rank {{ int }}
 );
 
 -- grain: one row per rule, returned row and as_of

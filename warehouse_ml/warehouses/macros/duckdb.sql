@@ -280,3 +280,51 @@ cross join unnest({{ list }}) as {{ element }}_rows({{ element }})
 {%- macro middle_and_quantiles(expression, n) -%}
 quantile_disc({{ expression }}, [0.5e0 - 1e-13, 0.5e0 + 1e-13] || [case when i in (0, {{ n }}) then i / {{ n }} else i / {{ n }} - 1e-13 end for i in range(0, {{ n + 1 }})])
 {%- endmacro -%}
+
+{#-
+    P(X > x) of the chi-square distribution with a whole number of degrees of freedom: a finite sum for an even number,
+    the normal tail and a finite sum for an odd one. 1 where there is no freedom. `x` and `freedom` are columns.
+-#}
+{%- macro chi_square_upper_tail(x, freedom) -%}
+case
+    when {{ x }} <= 0 or {{ freedom }} = 0 then 1e0
+    else least(1e0, case when {{ freedom }} % 2 = 1 then 2e0 * {{ normal_upper_tail('sqrt(' ~ x ~ ')') }} else 0e0 end
+        + coalesce(list_sum(list_transform(
+            range(0, cast({{ freedom }} // 2 as bigint)),
+            lambda i: exp((i + ({{ freedom }} % 2) / 2e0) * ln({{ x }} / 2e0) - {{ x }} / 2e0 - lgamma(i + 1e0 + ({{ freedom }} % 2) / 2e0))
+        )), 0e0))
+end
+{%- endmacro -%}
+
+{#- A double as short text, to 15 digits: 1.5, 20, 1e-07. -#}
+{%- macro number_text(expression) -%}
+printf('%.15g', {{ expression }})
+{%- endmacro -%}
+
+{#- Which of the columns a row of GROUP BY GROUPING SETS does not group by: bits, the last column's is 1. -#}
+{%- macro which_grouped(names) -%}
+grouping({% for name in names %}{{ name }}{% if not loop.last %}, {% endif %}{% endfor %})
+{%- endmacro -%}
+
+{#- Texts, null left out. -#}
+{%- macro joined_text(names, separator) -%}
+concat_ws({{ separator | literal }}, {% for name in names %}{{ name }}{% if not loop.last %}, {% endif %}{% endfor %})
+{%- endmacro -%}
+
+{#-
+    The standard normal deviate with the upper tail of t >= 0 in Student's distribution: Hill's expansion (1970), whose
+    tail is right to 1e-6 of itself from 20 degrees of freedom on. `t` and `freedom` are columns.
+-#}
+{%- macro normal_of_student(t, freedom) -%}
+{%- set a = '(' ~ freedom ~ ' - 0.5e0)' -%}
+{%- set y = 'sqrt(' ~ a ~ ' * ln(1e0 + ' ~ t ~ ' * ' ~ t ~ ' / ' ~ freedom ~ '))' -%}
+{%- set b = '(48e0 * ' ~ a ~ ' * ' ~ a ~ ')' -%}
+{{ y }} + (power({{ y }}, 3) + 3e0 * {{ y }}) / {{ b }}
+    - (4e0 * power({{ y }}, 7) + 33e0 * power({{ y }}, 5) + 240e0 * power({{ y }}, 3) + 855e0 * {{ y }})
+    / (10e0 * {{ b }} * ({{ b }} + 0.8e0 * power({{ y }}, 4) + 100e0))
+{%- endmacro -%}
+
+{#- The 97.5 % point of Student's distribution, right to 1e-5 from 20 degrees of freedom on: Fisher's expansion. -#}
+{%- macro student_97_5(freedom) -%}
+(1.959963984540054e0 + 2.372271230298562e0 / {{ freedom }} + 2.8224986157396112e0 / ({{ freedom }} * {{ freedom }}) + 2.555849679507722e0 / ({{ freedom }} * {{ freedom }} * {{ freedom }}))
+{%- endmacro -%}
