@@ -206,39 +206,46 @@ def test_precision_is_by_the_delta_method(run, warehouse):
     assert found["n_pairs"] == (new | old).sum()
 
 
-def test_the_interval_of_precision_holds_as_often_as_it_says():
-    """The delta method above, over many draws of the same two versions."""
-    rng = np.random.default_rng(6)
-    n_held = 0
-    for _ in range(400):
-        label = rng.random(400) < 0.4
-        shared = rng.random(400)
-        new = 0.3 * label + 0.5 * shared + 0.3 * rng.random(400) > 0.6
-        old = 0.2 * label + 0.5 * shared + 0.3 * rng.random(400) > 0.6
-        values = [label[side].mean() for side in (new, old)]
-        influence = new * (label - values[0]) / new.sum() - old * (label - values[1]) / old.sum()
-        n_held += abs(values[0] - values[1] - PRECISION_GAP) < 1.96 * math.sqrt((influence**2).sum())
-    assert 0.92 <= n_held / 400 <= 0.98
-
-
-def _precision_gap() -> float:
-    rng = np.random.default_rng(7)
-    n = 2_000_000
+def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels and what two versions that share much decide."""
     label, shared = rng.random(n) < 0.4, rng.random(n)
     new = 0.3 * label + 0.5 * shared + 0.3 * rng.random(n) > 0.6
     old = 0.2 * label + 0.5 * shared + 0.3 * rng.random(n) > 0.6
-    return float(label[new].mean() - label[old].mean())
+    return label, new, old
 
 
-PRECISION_GAP = _precision_gap()
+def test_the_intervals_hold_as_often_as_they_say():
+    """The two formulas above, over many draws of the same two versions, against the gaps of very many requests."""
+    rng = np.random.default_rng(6)
+    label, new, old = draw(rng, 1_000_000)
+    accuracy_gap = (new == label).mean() - (old == label).mean()
+    precision_gap = label[new].mean() - label[old].mean()
+    n_held = np.zeros(2)
+    for _ in range(500):
+        label, new, old = draw(rng, 150)
+        right, was_right = new == label, old == label
+        lower, upper = newcombe(
+            int((right & was_right).sum()),
+            int((right & ~was_right).sum()),
+            int((~right & was_right).sum()),
+            int((~right & ~was_right).sum()),
+        )
+        values = [label[side].mean() for side in (new, old)]
+        influence = new * (label - values[0]) / new.sum() - old * (label - values[1]) / old.sum()
+        gap = abs(values[0] - values[1] - precision_gap)
+        n_held += [lower <= accuracy_gap <= upper, gap < 1.96 * math.sqrt((influence**2).sum())]
+    assert ((n_held / 500 >= 0.92) & (n_held / 500 <= 0.98)).all(), n_held
 
 
 def test_p_values_are_adjusted_by_holm_over_a_comparison(run, warehouse):
     run(two_versions(400, seed=8, changed=0.3), slices=["origin"])
     rows = [row for row in table(warehouse, "comparisons") if row["p_value"] is not None]
     assert len(rows) == 27
-    expected = multipletests([row["p_value"] for row in rows], method="holm")[1]
-    assert [row["p_adjusted"] for row in rows] == pytest.approx(expected.tolist(), rel=1e-9, abs=1e-300)
+    for family in (
+        [row for row in rows if (row["slice_key"] == "overall") == is_overall] for is_overall in (True, False)
+    ):
+        expected = multipletests([row["p_value"] for row in family], method="holm")[1]
+        assert [row["p_adjusted"] for row in family] == pytest.approx(expected.tolist(), rel=1e-9, abs=1e-300)
 
 
 def test_only_requests_that_both_answered_count(run, warehouse):
@@ -342,6 +349,16 @@ def test_a_version_that_comes_later_is_compared_with_what_was_evaluated_before(r
     run(rows, as_of=AS_OF + dt.timedelta(days=3))
     assert len(table(warehouse, "comparisons")) == 2 * len(before)
     assert len(table(warehouse, "latest_comparisons")) == len(before)
+
+
+def test_of_many_versions_the_latest_is_compared_with_the_others(run, warehouse):
+    rows = two_versions(40, seed=16)
+    for name, values in list(rows.items()):
+        rows[name] = values[:40] * 5
+    rows["model_version"] = [version for version in range(1, 6) for _ in range(40)]
+    run(rows)
+    found = {(row["version"], row["other_version"]) for row in table(warehouse, "comparisons")}
+    assert found == {(5, other) for other in (1, 2, 3, 4)}
 
 
 def test_every_two_of_three_versions_are_compared_week_by_week(run, warehouse):

@@ -264,6 +264,16 @@ def test_a_label_known_before_its_request_is_refused(run):
     assert run({**rows, "label": [0, None], "label_known_at": [FIRST_DAY, FIRST_DAY - DAY]})
 
 
+def test_a_day_as_the_time_of_knowing_may_be_that_of_the_request(run, warehouse):
+    at = [FIRST_DAY + dt.timedelta(hours=15)] * 2
+    rows = {"requested_at": at, "score": [0.5, 0.5], "label": [0, 1]}
+    assert run({**rows, "label_known_at": [dt.date(2024, 1, 1), dt.date(2024, 1, 3)]})
+    (row,) = table(warehouse, "evaluations")
+    assert (row["label_delay_p50_seconds"], row["label_delay_p95_seconds"]) == (0, 33 * 3600)
+    with pytest.raises(DataError, match="1 labels were known before"):
+        run({**rows, "label_known_at": [dt.date(2023, 12, 31), dt.date(2024, 1, 3)]}, restate=True)
+
+
 def test_only_a_label_known_since_the_last_evaluation_opens_a_closed_window(warehouse):
     rows = weeks_of(4, 1, 1, seed=9, per_week=50)
     n = len(rows["score"])

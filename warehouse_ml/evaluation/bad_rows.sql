@@ -1,6 +1,8 @@
 -- grain: one row per reason why rows cannot be evaluated, and not one if they can
 -- unit:  n_rows counts rows; example is the least of their request ids, shown is its value
 -- null:  none
+{# A day begins before the requests that are made on it. #}
+{% set asked_at = add_interval('request_rows.requested_at', -1, 'day') if columns.is_dated_label else 'request_rows.requested_at' %}
 with checked as (
     select
         request_rows.request_id,
@@ -8,7 +10,7 @@ with checked as (
         case
             when request_rows.request_id is null then 'id'
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
-            when request_rows.label_known_at < request_rows.requested_at then 'early'
+            when request_rows.label_known_at < {{ asked_at }} then 'early'
         end as problem,
         case
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
@@ -26,7 +28,7 @@ with checked as (
             when request_rows.label not in (0, 1) then 'values'
             when request_rows.prediction not in (0, 1) then 'decision'
             {% endif %}
-            when request_rows.label_known_at < request_rows.requested_at then 'early'
+            when request_rows.label_known_at < {{ asked_at }} then 'early'
         end as problem,
         case
             when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0

@@ -21,7 +21,7 @@ _INSTANTS = ("TIMESTAMP", "DATE")
 
 @dataclass(frozen=True)
 class JoinColumns:
-    """Which of the optional columns are there, and which of the two-valued ones are booleans."""
+    """Which of the optional columns are there, which are booleans, and whether labels are known to the day alone."""
 
     has_score: bool
     has_prediction: bool
@@ -30,6 +30,7 @@ class JoinColumns:
     has_weight: bool
     is_boolean_prediction: bool
     is_boolean_label: bool
+    is_dated_label: bool = False
 
 
 def join_columns(warehouse: Warehouse, spec: EvaluationSpec, join_sql: str) -> JoinColumns:
@@ -77,6 +78,7 @@ def join_columns(warehouse: Warehouse, spec: EvaluationSpec, join_sql: str) -> J
         has_weight="sample_weight" in types,
         is_boolean_prediction=_is(types.get("prediction", ""), _BOOLEANS),
         is_boolean_label=_is(types["label"], _BOOLEANS),
+        is_dated_label=_is(types.get("label_known_at", ""), ("DATE",)) and "DATETIME" not in types["label_known_at"],
     )
 
 

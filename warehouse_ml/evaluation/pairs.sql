@@ -1,6 +1,7 @@
 -- grain: one row per pair of versions that answered in the same window, where either of them is due
 -- unit:  pair is 1, 2, ... in the order of window and versions; version is the later of the two
 -- null:  window_start and window_end where the window is everything
+-- Each two of up to four versions; of more, the latest with each other one, as pairs grow with the square of versions.
 {{ create_scratch('wml_pairs') }}
 with windows as (
     select distinct
@@ -23,6 +24,17 @@ versions as (
         on {{ same('joined.window_start', 'due.window_start') }}
         and joined.version = due.version
     where joined.version is not null
+),
+
+numbered as (
+    select
+        versions.window_start,
+        versions.window_end,
+        versions.version,
+        versions.unit,
+        count(*) over (partition by versions.window_start) as n_versions,
+        row_number() over (partition by versions.window_start order by versions.version desc) as position
+    from versions
 )
 
 select
@@ -32,9 +44,9 @@ select
     others.version as other_version,
     versions.window_start,
     versions.window_end
-from versions
-inner join versions as others
+from numbered as versions
+inner join numbered as others
     on {{ same('versions.window_start', 'others.window_start') }}
     and versions.version > others.version
-where versions.unit is not null
-    or others.unit is not null
+where (versions.unit is not null or others.unit is not null)
+    and (versions.n_versions <= 4 or versions.position = 1)

@@ -3,7 +3,8 @@
 -- null:  value where the denominator is 0 or, but for the overall row, below min_slice_size; reason says so
 -- Shares without weights: Newcombe's interval for paired proportions (1998, method 10) and McNemar's test, exact up to 25
 -- requests that only one version got. All else: the normal interval and test of the mean paired difference.
--- p_adjusted is Holm's, over all tests of the comparison_id.
+-- p_adjusted is Holm's, over the tests of the overall row, and over those of all slices: the first are the question that was
+-- asked, the others a search.
 {% set bounded = ['accuracy', 'selection_rate', 'recall', 'false_positive_rate', 'precision', 'roc_auc'] %}
 insert into {{ 'comparisons' | wml }} (
     comparison_id,
@@ -203,9 +204,10 @@ counted as (
         tested.p_value,
         tested.ci_method,
         tested.test,
-        count(tested.p_value) over (partition by tested.pair) as n_tests,
+        case when tested.slice_set = 0 then 0 else 1 end as family,
+        count(tested.p_value) over (partition by tested.pair, case when tested.slice_set = 0 then 0 else 1 end) as n_tests,
         row_number() over (
-            partition by tested.pair
+            partition by tested.pair, case when tested.slice_set = 0 then 0 else 1 end
             order by case when tested.p_value is null then 1 else 0 end, tested.p_value, tested.slice_set, tested.slice_value, tested.metric
         ) as position
     from tested
@@ -245,7 +247,7 @@ select
         else least(
             1e0,
             max((counted.n_tests - counted.position + 1) * counted.p_value) over (
-                partition by counted.pair
+                partition by counted.pair, counted.family
                 order by counted.position
                 rows between unbounded preceding and current row
             )

@@ -29,7 +29,11 @@ with answered as (
         {% else %}
         cast(null as {{ type('int') }}) as n_positive,
         {% endif %}
-        {{ quantiles_at(seconds_between('request_rows.requested_at', 'request_rows.label_known_at'), [(1, 2), (19, 20)]) }} as delays
+        {{ quantiles_at(
+            'case when request_rows.label_known_at is not null then greatest(0e0, '
+            ~ seconds_between('request_rows.requested_at', 'request_rows.label_known_at') ~ ') end',
+            [(1, 2), (19, 20)]
+        ) }} as delays
     from wml_rows as request_rows
     group by request_rows.unit
 )
