@@ -85,7 +85,7 @@ cells as (
     select
         unit_cells.unit,
         unit_cells.input,
-        coalesce(unit_cells.text, {{ as_string(as_int('floor(unit_cells.cell / 1000)')) }}) as bucket,
+        coalesce(unit_cells.text, {{ as_string(as_int('floor(unit_cells.cell / 10000)')) }}) as bucket,
         unit_cells.cell,
         min(unit_cells.low) as low,
         min(unit_cells.lowest) as lowest,

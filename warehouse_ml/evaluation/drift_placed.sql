@@ -1,5 +1,5 @@
 -- grain: as drift_long.sql; where values are counted, one row per unit, column and value
--- unit:  cell is 1000 times the tenth of the reference, and up to n_cells in the order of the numbers; low is where
+-- unit:  cell is 10000 times the tenth of the reference, and up to n_cells in the order of the numbers; low is where
 --        the tenth begins
 -- null:  cell and low of what is no number; low where no number is in the reference
 -- Subtraction, multiplication and floor keep the order of doubles, so that a cell's numbers lie together.
@@ -29,7 +29,7 @@ select
     bucketed.number,
     bucketed.text,
     edges.low,
-    bucketed.tenth * 1000 + case
+    bucketed.tenth * 10000 + case
         when edges.high > edges.low then
             {{ as_int('greatest(0e0, least(edges.n_cells - 1e0, floor((bucketed.number - edges.low) * (edges.n_cells / (edges.high - edges.low)))))') }}
         else 0
