@@ -46,12 +46,14 @@ shown as (
             when judged.variance is not null then greatest(0e0, judged.variance)
         end as variance,
         judged.n_rows,
-        judged.denominator,
-        judged.n_effective,
+        case when not judged.is_suppressed then judged.denominator end as denominator,
+        case when not judged.is_suppressed then judged.n_effective end as n_effective,
         judged.is_suppressed,
         case
             when judged.is_suppressed then
-                'denominator ' || {{ as_string('judged.n_own') }} || ' < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
+                -- Of the rows alone it is told how many there were: their number is shown, others would tell of a hidden rate.
+                'denominator ' || case when judged.n_own = judged.n_rows then {{ as_string('judged.n_own') }} || ' ' else '' end
+                || '< min_slice_size ' || {{ as_string(param('min_slice_size')) }}
             when judged.value is null then judged.null_reason
         end as reason
     from judged

@@ -7,14 +7,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.fairness import write_fairness
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
+from warehouse_ml.evaluation.suppression import suppress
 from warehouse_ml.templates import statement
-from warehouse_ml.warehouses.base import Warehouse
+from warehouse_ml.warehouses.base import Relation, Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["EvaluatedWindow", "evaluate"]
 
@@ -29,21 +34,12 @@ SCRATCH = (
     "wml_confusion",
     "wml_measured",
     "wml_metric",
+    "wml_hidden",
+    "wml_strata",
+    "wml_compared",
+    "wml_fairness",
 )
 _RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift")
-_FAIRNESS_METRICS = {
-    "binary": (
-        "selection_rate",
-        "recall",
-        "false_positive_rate",
-        "precision",
-        "accuracy",
-        "false_negative_rate",
-        "roc_auc",
-    ),
-    "multiclass": ("accuracy",),
-    "regression": ("mean_error", "mean_absolute_error"),
-}
 
 
 @dataclass(frozen=True)
@@ -125,10 +121,12 @@ def evaluate(
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
             run_measures(steps, spec, columns)
+            if spec.slices and spec.min_slice_size:
+                suppress(steps, spec)
             steps.run("write_evaluations.sql")
             steps.run("write_metrics.sql")
             if spec.slices:
-                steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
+                write_fairness(steps, spec)
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
             write_drift(warehouse, spec, drift, {row["version"] for row in due}, as_of)
@@ -168,7 +166,7 @@ class Steps:
     ) -> None:
         self._warehouse = warehouse
         names = {column: f"slice_{index}" for index, column in enumerate(spec.slice_columns)}
-        keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.slices)]
+        keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.groupings)]
         value_column = "score" if columns.has_score else "prediction"
         row_columns = ["request_id", value_column, "label", *names.values()]
         if columns.has_weight:
@@ -213,6 +211,13 @@ class Steps:
         sql = self._render(file, {})
         rows: list[dict[str, Any]] = self._warehouse.fetch(sql, self._named(sql, self._parameters)).to_pylist()
         return rows
+
+    def fetch_arrow(self, file: str, **names: Any) -> pa.Table:
+        sql = self._render(file, names)
+        return self._warehouse.fetch(sql, self._named(sql, self._parameters))
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self._warehouse.load(Relation(name), rows, temporary=True)
 
     def _render(self, file: str, names: Mapping[str, Any]) -> str:
         return statement(__package__, file, self._warehouse.engine, **self._names, **names)

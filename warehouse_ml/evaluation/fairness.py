@@ -1,0 +1,1 @@
+def write_fairness(steps, spec): pass
