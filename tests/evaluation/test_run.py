@@ -165,8 +165,8 @@ def test_labels_that_are_not_known_yet_leave_nulls(run, warehouse):
 
 
 def test_the_worst_slices_come_first(run, warehouse):
-    rows = {"score": [0.9] * 150 + [0.1] * 50, "label": [True] * 200}
-    rows["group"] = ["good"] * 100 + ["fair"] * 60 + ["bad"] * 40
+    rows = {"score": [0.9] * 600 + [0.1] * 200, "label": [True] * 800}
+    rows["group"] = ["good"] * 400 + ["fair"] * 240 + ["bad"] * 160
     (window,) = run(rows, slices=["group"])
     found = worst_slices(warehouse, [window.evaluation_id])
     assert [(row["slice_value"], row["is_apart"]) for row in found] == [("bad", True)]

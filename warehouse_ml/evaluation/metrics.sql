@@ -23,7 +23,8 @@ with judged as (
             when 'n_requests' then false
             when 'n_labelled' then false
             when 'label_coverage' then false
-            else measured.slice_set > 0 and measured.n_own < {{ param('min_slice_size') }}
+            -- Over no rows at all there is nothing to hide.
+            else measured.slice_set > 0 and measured.n_own > 0 and measured.n_own < {{ param('min_slice_size') }}
         end as is_suppressed,
         measured.n_own,
         measured.null_reason

@@ -39,7 +39,7 @@ SCRATCH = (
     "wml_compared",
     "wml_fairness",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift")
+_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift")
 
 
 @dataclass(frozen=True)

@@ -155,10 +155,14 @@ def _sums(member: np.ndarray, values: np.ndarray, n_slices: int) -> np.ndarray:
 
 
 def _sizes(slices: Slices, counts: dict[str, np.ndarray], n_families: int) -> list[np.ndarray]:
-    """Return the smallest number of rows that a metric of each family hangs on, the families before it included."""
+    """Return the smallest number of rows that a metric of each family hangs on, the families before it included.
+
+    Rows that are not there need no hiding.
+    """
     import numpy as np
 
     sums = {name: _sums(slices.member, values, len(slices.key)) for name, values in counts.items()}
+    sums = {name: np.where(values > 0, values, np.inf) for name, values in sums.items()}
     labels = np.minimum(sums["positive"], sums["negative"])
     decisions = np.minimum(sums["selected"], sums["rejected"])
     return [sums["rows"], labels, np.minimum(labels, decisions)][:n_families]

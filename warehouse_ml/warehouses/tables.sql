@@ -75,7 +75,7 @@ create table if not exists {{ 'metrics' | wml }} (
     reason {{ string }}
 );
 
--- grain: one row per evaluation_id, slice_key, metric, aggregate
+-- grain: one row per evaluation_id, slice_key, metric, aggregate, and control_key and control_value where they are set
 create table if not exists {{ 'fairness' | wml }} (
     evaluation_id {{ string }},
     evaluation {{ string }},
@@ -93,7 +93,50 @@ create table if not exists {{ 'fairness' | wml }} (
     lowest_slice {{ string }},
     highest_slice {{ string }},
     p_value {{ double }},
-    p_adjusted {{ double }}
+    p_adjusted {{ double }},
+    ci_method {{ string }},
+    n_groups {{ int }},
+    n_tests {{ int }},
+    farthest_slice {{ string }},
+    control_key {{ string }},
+    control_value {{ string }}
+);
+
+{% for column, kind in {
+    'ci_method': string, 'n_groups': int, 'n_tests': int, 'farthest_slice': string, 'control_key': string, 'control_value': string
+}.items() %}
+alter table {{ 'fairness' | wml }} add column if not exists {{ column }} {{ kind }};
+{% endfor %}
+
+-- grain: one row per evaluation_id, slice_key, slice_value, metric
+create table if not exists {{ 'disparities' | wml }} (
+    evaluation_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    value {{ double }},
+    n {{ int }},
+    reference {{ string }},
+    reference_slice {{ string }},
+    reference_value {{ double }},
+    disparity {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    ci_method {{ string }},
+    difference {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_tests {{ int }},
+    highest_slice {{ string }},
+    ratio_to_highest {{ double }},
+    is_suppressed {{ bool }},
+    reason {{ string }}
 );
 
 -- grain: one row per evaluation_id, input, metric
@@ -173,6 +216,19 @@ create or replace view {{ 'latest_fairness' | wml }} as
 select fairness.*
 from {{ 'fairness' | wml }} as fairness
 where fairness.evaluation_id in (
+    select evaluations.evaluation_id
+    from {{ 'evaluations' | wml }} as evaluations
+    qualify row_number() over (
+        partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
+        order by evaluations.as_of desc
+    ) = 1
+);
+
+-- grain: as disparities, but each window only as last restated
+create or replace view {{ 'latest_disparities' | wml }} as
+select disparities.*
+from {{ 'disparities' | wml }} as disparities
+where disparities.evaluation_id in (
     select evaluations.evaluation_id
     from {{ 'evaluations' | wml }} as evaluations
     qualify row_number() over (
