@@ -98,7 +98,11 @@ def test_impact_ratios_count_those_whose_category_is_missing(run, warehouse):
     run(rows, slices=[["sex", "race"]], min_slice_size=0)
     found = disparities_of(warehouse, "sex, race", "selection_rate")
     got = {group: (row["n"], round(row["ratio_to_highest"], 3), row["highest_slice"]) for group, row in found.items()}
-    assert got == {"f, x": (80, 0.667, "m, (null)"), "m, x": (24, 0.556, "m, (null)"), "m, (null)": (10, 1.0, "m, (null)")}
+    assert got == {
+        "f, x": (80, 0.667, "m, (null)"),
+        "m, x": (24, 0.556, "m, (null)"),
+        "m, (null)": (10, 1.0, "m, (null)"),
+    }
 
 
 def test_a_hidden_group_keeps_its_row_and_shows_nothing(run, warehouse):
@@ -161,7 +165,9 @@ def test_what_is_compared_within_a_control_is_fairlearns(run, warehouse):
 def test_a_slice_that_has_the_control_is_compared_by_its_other_columns(run, warehouse):
     rows = binary_rows(600, seed=24)
     run(rows, slices=["carrier", ["carrier", "origin"]], control=["carrier"], min_slice_size=0)
-    found = [row for row in table(warehouse, "latest_fairness") if row["control_value"] == "1" and row["metric"] == "recall"]
+    found = [
+        row for row in table(warehouse, "latest_fairness") if row["control_value"] == "1" and row["metric"] == "recall"
+    ]
     assert {row["slice_key"] for row in found} == {"carrier, origin"}
     shown = metrics_of(warehouse, "carrier, origin")
     values = [metrics["recall"]["value"] for group, metrics in shown.items() if group.startswith("1, ")]

@@ -122,5 +122,3 @@ def _strata(spec: EvaluationSpec) -> list[dict[str, Any]]:
                 }
             )
     return strata
-
-

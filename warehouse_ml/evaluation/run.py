@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
-from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.fairness import write_fairness
+from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
 from warehouse_ml.evaluation.suppression import suppress
 from warehouse_ml.templates import statement

@@ -2,8 +2,8 @@
 
 Sums over slices add up, and every mean or rate is such a sum over a number of rows that is shown. So what is shown is a
 system of linear equations in the finest cells, the combinations of all slice columns that occur, and a hidden slice can
-be derived if and only if its sum is a combination of the sums shown. This holds for whoever knows which cells occur and how
-many rows each slice has, and knows nothing of the sums but those shown.
+be derived if and only if its sum is a combination of the sums shown. This holds for whoever knows which cells occur and
+how many rows each slice has, and knows nothing of the sums but those shown.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FAMILIES = {
 }
 """Metrics that tell each other, and those of every later family: a slice hides whole families, the last ones first.
 
-Of a binary task all that is not named here, and compares decisions with answers, is the third. Numbers of rows, positives
-and predicted positives, and any one further count, tell the whole confusion matrix.
+Of a binary task all that is not named here, and compares decisions with answers, is the third. The numbers of rows,
+positives and predicted positives, and any one further count, tell the whole confusion matrix.
 """
 
 _EPSILON = 1e-6
@@ -137,7 +137,8 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
 def _slices(keys: Sequence[Sequence[int]], codes: Sequence[np.ndarray], n_rows: np.ndarray) -> Slices:
     import numpy as np
 
-    members, of_key = [], []
+    members: list[np.ndarray] = []
+    of_key: list[int] = []
     for number, key in enumerate(keys):
         slice_of = np.zeros(len(n_rows), dtype=np.int64)
         for index in key:
@@ -237,7 +238,7 @@ def _derivable(slices: Slices, hidden: np.ndarray) -> np.ndarray:
         spread: np.ndarray = (weights * scale)[slices.member].sum(axis=0)
         return spread
 
-    change = np.random.default_rng(0).standard_normal(slices.member.shape[1])
+    change: np.ndarray = np.random.default_rng(0).standard_normal(size=(slices.member.shape[1],))
     gradient = forward(change)
     direction, squares = gradient, float(gradient @ gradient)
     enough = 1e-18 * squares
@@ -250,7 +251,8 @@ def _derivable(slices: Slices, hidden: np.ndarray) -> np.ndarray:
         previous, squares = squares, float(gradient @ gradient)
         direction = gradient + squares / previous * direction
     moved = np.abs(_sums(slices.member, change, n_slices))
-    return hidden & (moved < _EPSILON * np.sqrt(n_cells))
+    derived: np.ndarray = hidden & (moved < _EPSILON * np.sqrt(n_cells))
+    return derived
 
 
 def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
@@ -261,15 +263,15 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
     own = slices.key[slice_]
     cells = np.flatnonzero(slices.member[own] == slice_)
     for key in range(1, len(slices.member)):
-        parts = np.unique(slices.member[key, cells])
+        parts: np.ndarray = np.unique(slices.member[key, cells])
         if key != own and slices.n_rows[parts].sum() == slices.n_rows[slice_] and not hidden[parts].any():
             return parts
     for key in range(len(slices.member)):
-        wholes = np.unique(slices.member[key, cells])
+        wholes: np.ndarray = np.unique(slices.member[key, cells])
         if key == own or len(wholes) > 1 or hidden[wholes[0]]:
             continue
         parts = np.unique(slices.member[own, slices.member[key] == wholes[0]])
-        others = parts[parts != slice_]
+        others: np.ndarray = parts[parts != slice_]
         if slices.n_rows[parts].sum() == slices.n_rows[wholes[0]] and not hidden[others].any():
             if len(others):
                 return others
@@ -279,7 +281,7 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
 
 
 def _near(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
-    """Return shown slices of the same key, those that share a slice of another key with it if there are any; or others."""
+    """Return shown slices of the same key, if any share a slice of another key with it then those; or others."""
     import numpy as np
 
     own = slices.key[slice_]
@@ -287,7 +289,7 @@ def _near(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
     touched = np.unique(slices.member[own, np.isin(slices.member[1:], crossing).any(axis=0)])
     everything = np.flatnonzero(slices.key > 0)
     for choice in (touched, crossing, everything[slices.key[everything] == own], everything):
-        shown = choice[~hidden[choice]]
+        shown: np.ndarray = choice[~hidden[choice]]
         if len(shown):
             return shown
     return np.empty(0, dtype=np.int64)
