@@ -19,6 +19,8 @@ METRICS = {
         "precision",
         "accuracy",
         "false_negative_rate",
+        "false_discovery_rate",
+        "false_omission_rate",
         "balanced_accuracy",
         "f1_score",
         "roc_auc",
@@ -28,9 +30,7 @@ METRICS = {
     "multiclass": ("accuracy", "balanced_accuracy", "recall_macro", "f1_macro"),
     "regression": ("mean_error", "mean_absolute_error", "root_mean_squared_error", "mean_prediction"),
 }
-"""Of each task; the comparison of pairs with a reference group adds ``MORE_DISPARITIES``."""
-
-MORE_DISPARITIES = ("false_discovery_rate", "false_omission_rate")
+"""What is compared, of each task."""
 
 CRITERIA = {
     "demographic_parity": "selection_rate",
@@ -78,22 +78,16 @@ def write_fairness(steps: Steps, spec: EvaluationSpec) -> None:
         "metrics": metrics,
         "proportions": _PROPORTIONS,
         "means": _MEANS,
+        "lower_is_better": _LOWER_IS_BETTER,
+        "references": {key: spec.reference.get(key, "majority") for key in map(", ".join, spec.slices)},
         "n_slices": len(spec.slices),
         "has_control": bool(spec.control),
+        "criteria": CRITERIA,
     }
     if spec.control:
         steps.run("strata.sql", strata=_strata(spec))
-    steps.run("fairness_compared.sql", **names)
-    steps.run("fairness_tested.sql", **names)
-    steps.run("write_fairness.sql", criteria=CRITERIA, has_control=bool(spec.control))
-    steps.run(
-        "write_disparities.sql",
-        metrics=metrics + (MORE_DISPARITIES if spec.task == "binary" else ()),
-        proportions=_PROPORTIONS,
-        lower_is_better=_LOWER_IS_BETTER,
-        references={key: spec.reference.get(key, "majority") for key in map(", ".join, spec.slices)},
-        n_slices=len(spec.slices),
-    )
+    for file in ("fairness_compared.sql", "fairness_tested.sql", "write_fairness.sql", "write_disparities.sql"):
+        steps.run(file, **names)
 
 
 def _strata(spec: EvaluationSpec) -> list[dict[str, Any]]:

@@ -1,251 +1,173 @@
--- grain: one row per unit, slice_key, metric and aggregate, and of each control_key and control_value
--- unit:  intervals at 95 %; p_value two-sided
--- null:  value where a ratio's denominator is 0 or a value is below 0; interval where a variance is not known, and of a
---        ratio of 0; p_value of all but a difference; control_* without a control
--- As Fairlearn: difference is max - min and ratio min / max between the slices; to_overall is the largest distance from
--- the overall value, and the smallest ratio. Slices that are not shown take no part; fewer than two leave no row.
--- The lowest and the highest of k slices are the worst of k (k - 1) / 2 pairs, so the pair's p is taken that many times
--- (Bonferroni). The pair's test is the pooled one of two proportions, else Welch's, whose t is made normal as Wallace
--- (1959) does. The interval of a difference is Newcombe's (1998), else normal; of a ratio that of its logarithm by the
--- delta method (Katz, 1978). A slice is a part of the whole: its distance from the whole is its distance from the rest,
--- which is independent of it, times the rest's share.
-{% set is_proportion %}
-extremes.metric in ({% for name in proportions %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
-{%- endset %}
-{% set group = ['unit', 'slice_key', 'control_key', 'control_value', 'metric'] %}
-{% set sides = {
-    'lowest': ('position_up', ['slice_value', 'value', 'ci_lower', 'ci_upper', 'variance', 'n_effective']),
-    'highest': ('position_down', ['slice_value', 'value', 'ci_lower', 'ci_upper', 'variance', 'n_effective']),
-    'apart': ('position_apart', ['slice_value', 'value', 'ci_lower', 'ci_upper', 'variance', 'share', 'rest_value', 'rest_variance', 'rest_n_effective']),
-    'unlike': ('position_unlike', ['slice_value', 'value', 'variance', 'share', 'rest_variance', 'overall_ratio']),
-} %}
-{{ create_scratch('wml_fairness') }}
-with rated as (
+-- grain: one row per comparison and pair: its highest and lowest slice ('groups'), the slice farthest from the whole and
+--        all the rest ('rest' by difference, 'unlike' by ratio), each slice and the reference ('reference')
+-- unit:  difference is `value` less `other_value`, ratio one over the other; intervals at 95 %; p_value two-sided
+-- null:  ratio where a value is below 0 or the other is 0; intervals where a variance is not known, and of a ratio of 0;
+--        p_value of a pair with the rest
+-- The test is the pooled one of two proportions, else Welch's, whose t is made normal as Wallace (1959) does. The lowest and
+-- the highest of k slices are the worst of k (k - 1) / 2 pairs, and the best is one of k - 1 others: p is taken that many
+-- times (Bonferroni). The interval of a difference is Newcombe's (1998), else normal; of a ratio that of its logarithm by the
+-- delta method (Katz, 1978), where slope is the derivative of the logarithm. A slice is a part of the whole, its distance
+-- from the whole that from the rest, which is independent of it, times the rest's share. p_adjusted is Holm's.
+{% set comparison = ['comparison', 'unit', 'slice_key', 'control_key', 'control_value', 'metric', 'n_groups', 'whole_denominator', 'is_proportion'] %}
+{% set side = ['value', 'ci_lower', 'ci_upper', 'variance', 'n_effective'] %}
+{{ create_scratch('wml_tested') }}
+with pairs as (
+    {% for kind in ['groups', 'reference'] %}
     select
-        {% for column in group + ['slice_value', 'value', 'ci_lower', 'ci_upper', 'variance', 'n_effective', 'whole_value', 'whole_denominator', 'share', 'rest_value', 'rest_variance', 'rest_n_effective'] %}
-        compared.{{ column }},
+        {% for column in comparison %}
+        one.{{ column }},
         {% endfor %}
-        case
-            when compared.value < 0 or compared.whole_value < 0 then null
-            when compared.value < compared.whole_value then {{ safe_divide('compared.value', 'compared.whole_value') }}
-            else {{ safe_divide('compared.whole_value', 'compared.value') }}
-        end as overall_ratio
-    from wml_compared as compared
-    where compared.metric in ({% for name in metrics %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
-),
-
-ordered as (
+        {{ kind | literal }} as kind,
+        one.slice_value,
+        other.slice_value as other_slice,
+        {% for column in side %}
+        one.{{ column }},
+        other.{{ column }} as other_{{ column }},
+        {% endfor %}
+        case when one.value >= 0 then {{ safe_divide('one.value', 'other.value') if kind == 'reference' else safe_divide('other.value', 'one.value') }} end as ratio,
+        1e0 / nullif(one.value, 0e0) as slope,
+        1e0 / nullif(other.value, 0e0) as other_slope,
+        1e0 as share,
+        null as overall_difference,
+        {% if kind == 'groups' %}
+        one.n_groups * (one.n_groups - 1) / 2e0 as n_chances
+        {% else %}
+        case when one.reference = 'best' then one.n_groups - 1 else 1 end as n_chances
+        {% endif %}
+    from wml_compared as one
+    inner join wml_compared as other
+        on one.comparison = other.comparison
+    {% if kind == 'groups' %}
+        and one.position_down = 1
+        and other.position_up = 1
+    where one.n_groups >= 2
+    {% else %}
+        and other.is_reference
+    {% endif %}
+    union all
+    {% endfor %}
+    {% for kind, position in {'rest': 'position_apart', 'unlike': 'position_unlike'}.items() %}
     select
-        {% for column in group + ['slice_value', 'value', 'ci_lower', 'ci_upper', 'variance', 'n_effective', 'whole_value', 'whole_denominator', 'share', 'rest_value', 'rest_variance', 'rest_n_effective', 'overall_ratio'] %}
-        rated.{{ column }},
+        {% for column in comparison %}
+        one.{{ column }},
         {% endfor %}
-        {% for position, order in {
-            'position_up': 'rated.value, rated.slice_value',
-            'position_down': 'rated.value desc, rated.slice_value desc',
-            'position_apart': 'abs(rated.value - rated.whole_value) desc, rated.slice_value',
-            'position_unlike': 'coalesce(rated.overall_ratio, 2e0), rated.slice_value',
-        }.items() %}
-        row_number() over (
-            partition by {% for column in group %}rated.{{ column }}{% if not loop.last %}, {% endif %}{% endfor %}
-
-            order by {{ order }}
-        ) as {{ position }}{% if not loop.last %},{% endif %}
-
+        {{ kind | literal }} as kind,
+        one.slice_value,
+        null as other_slice,
+        {% for column in side %}
+        one.{{ column }},
+        one.rest_{{ column }},
         {% endfor %}
-    from rated
-),
-
-extremes as (
-    select
-        {% for column in group %}
-        ordered.{{ column }},
-        {% endfor %}
-        {% for side, (position, columns) in sides.items() %}
-        {% for column in columns %}
-        max(case when ordered.{{ position }} = 1 then ordered.{{ column }} end) as {{ side }}_{{ column }},
-        {% endfor %}
-        {% endfor %}
-        max(ordered.whole_value) as whole_value,
-        max(ordered.whole_denominator) as whole_denominator,
-        count(*) as n_groups
-    from ordered
-    group by
-        {% for column in group %}
-        ordered.{{ column }}{% if not loop.last %},{% endif %}
-
-        {% endfor %}
-    having count(*) >= 2
+        one.overall_ratio as ratio,
+        1e0 / nullif(one.value, 0e0) - one.share / nullif(one.whole_value, 0e0) as slope,
+        (1e0 - one.share) / nullif(one.whole_value, 0e0) as other_slope,
+        1e0 - one.share as share,
+        one.value - one.whole_value as overall_difference,
+        null as n_chances
+    from wml_compared as one
+    where one.{{ position }} = 1
+        and one.n_groups >= 2
+    {% if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
 ),
 
 spread as (
     select
-        extremes.*,
-        {{ is_proportion }} as is_proportion,
-        {{ safe_divide(
-            'extremes.lowest_value * extremes.lowest_n_effective + extremes.highest_value * extremes.highest_n_effective',
-            'extremes.lowest_n_effective + extremes.highest_n_effective'
-        ) }} as pooled,
-        1e0 / nullif(extremes.lowest_n_effective, 0e0) + 1e0 / nullif(extremes.highest_n_effective, 0e0) as per_row,
-        extremes.lowest_variance + extremes.highest_variance as variance,
-        (extremes.lowest_variance + extremes.highest_variance) * (extremes.lowest_variance + extremes.highest_variance) / nullif(
-            extremes.lowest_variance * extremes.lowest_variance / nullif(extremes.lowest_n_effective - 1e0, 0e0)
-                + extremes.highest_variance * extremes.highest_variance / nullif(extremes.highest_n_effective - 1e0, 0e0),
-            0e0
-        ) as freedom,
-        {{ wilson_lower('extremes.apart_rest_value', 'extremes.apart_rest_n_effective') }} as rest_ci_lower,
-        {{ wilson_upper('extremes.apart_rest_value', 'extremes.apart_rest_n_effective') }} as rest_ci_upper,
-        case when extremes.apart_value < extremes.whole_value then -1e0 else 1e0 end as direction,
+        {% for column in comparison + ['kind', 'slice_value', 'other_slice', 'value', 'other_value', 'ratio', 'share', 'overall_difference', 'n_chances', 'n_effective', 'other_n_effective'] %}
+        pairs.{{ column }},
+        {% endfor %}
+        abs(pairs.value - pairs.other_value) as distance,
+        pairs.variance + pairs.other_variance as variance,
+        {{ safe_divide('pairs.value * pairs.n_effective + pairs.other_value * pairs.other_n_effective', 'pairs.n_effective + pairs.other_n_effective') }} as pooled,
+        pairs.variance * pairs.variance / nullif(pairs.n_effective - 1e0, 0e0)
+            + pairs.other_variance * pairs.other_variance / nullif(pairs.other_n_effective - 1e0, 0e0) as variance_spread,
         case
-            when extremes.lowest_value > 0
-                then 1.959963984540054e0 * sqrt(
-                    extremes.lowest_variance / (extremes.lowest_value * extremes.lowest_value)
-                    + extremes.highest_variance / (extremes.highest_value * extremes.highest_value)
-                )
-        end as ratio_width,
-        -- The whole is share * value + (1 - share) * rest; the derivatives of its logarithm less that of the value.
+            when pairs.is_proportion
+                then sqrt(power(pairs.value - pairs.ci_lower, 2) + power(pairs.other_ci_upper - pairs.other_value, 2))
+            else 1.959963984540054e0 * sqrt(pairs.variance + pairs.other_variance)
+        end as below,
         case
-            when extremes.unlike_value > 0 and extremes.whole_value > 0
-                then 1.959963984540054e0 * sqrt(
-                    extremes.unlike_variance * power(1e0 / extremes.unlike_value - extremes.unlike_share / extremes.whole_value, 2)
-                    + extremes.unlike_rest_variance * power((1e0 - extremes.unlike_share) / extremes.whole_value, 2)
-                )
-        end as overall_ratio_width
-    from extremes
+            when pairs.is_proportion
+                then sqrt(power(pairs.ci_upper - pairs.value, 2) + power(pairs.other_value - pairs.other_ci_lower, 2))
+            else 1.959963984540054e0 * sqrt(pairs.variance + pairs.other_variance)
+        end as above,
+        case
+            when pairs.ratio > 0 and (pairs.other_slice is null or pairs.slice_value <> pairs.other_slice)
+                then exp(1.959963984540054e0 * sqrt(
+                    pairs.variance * pairs.slope * pairs.slope + pairs.other_variance * pairs.other_slope * pairs.other_slope
+                ))
+        end as ratio_factor
+    from pairs
 ),
 
-widened as (
+scored as (
     select
         spread.*,
         case
-            when spread.highest_value = spread.lowest_value and spread.variance is not null then 0e0
+            when spread.n_chances is null or spread.slice_value = spread.other_slice then null
+            when spread.distance = 0 and spread.variance is not null then 0e0
             when spread.is_proportion
-                then (spread.highest_value - spread.lowest_value) / sqrt(nullif(spread.pooled * (1e0 - spread.pooled) * spread.per_row, 0e0))
-            when spread.freedom > 0
-                then (8e0 * spread.freedom + 1e0) / (8e0 * spread.freedom + 3e0) * sqrt(
-                    spread.freedom * ln(
-                        1e0 + (spread.highest_value - spread.lowest_value) * (spread.highest_value - spread.lowest_value)
-                            / nullif(spread.variance, 0e0) / spread.freedom
+                then spread.distance / sqrt(nullif(
+                    spread.pooled * (1e0 - spread.pooled) * (1e0 / spread.n_effective + 1e0 / spread.other_n_effective), 0e0
+                ))
+            when spread.variance > 0 and spread.variance_spread > 0
+                then (8e0 * spread.variance * spread.variance / spread.variance_spread + 1e0)
+                    / (8e0 * spread.variance * spread.variance / spread.variance_spread + 3e0)
+                    * sqrt(
+                        spread.variance * spread.variance / spread.variance_spread
+                        * ln(1e0 + spread.distance * spread.distance * spread.variance_spread / power(spread.variance, 3))
                     )
-                )
-        end as z,
-        case
-            when spread.is_proportion
-                then sqrt(power(spread.highest_value - spread.highest_ci_lower, 2) + power(spread.lowest_ci_upper - spread.lowest_value, 2))
-            else 1.959963984540054e0 * sqrt(spread.variance)
-        end as below,
-        case
-            when spread.is_proportion
-                then sqrt(power(spread.highest_ci_upper - spread.highest_value, 2) + power(spread.lowest_value - spread.lowest_ci_lower, 2))
-            else 1.959963984540054e0 * sqrt(spread.variance)
-        end as above,
-        -- Of the slice less the rest, and of the rest less the slice where the slice is the lower of the two.
-        (1e0 - spread.apart_share) * case
-            when not spread.is_proportion then 1.959963984540054e0 * sqrt(spread.apart_variance + spread.apart_rest_variance)
-            when spread.direction > 0
-                then sqrt(power(spread.apart_value - spread.apart_ci_lower, 2) + power(spread.rest_ci_upper - spread.apart_rest_value, 2))
-            else sqrt(power(spread.apart_ci_upper - spread.apart_value, 2) + power(spread.apart_rest_value - spread.rest_ci_lower, 2))
-        end as overall_below,
-        (1e0 - spread.apart_share) * case
-            when not spread.is_proportion then 1.959963984540054e0 * sqrt(spread.apart_variance + spread.apart_rest_variance)
-            when spread.direction > 0
-                then sqrt(power(spread.apart_ci_upper - spread.apart_value, 2) + power(spread.apart_rest_value - spread.rest_ci_lower, 2))
-            else sqrt(power(spread.apart_value - spread.apart_ci_lower, 2) + power(spread.rest_ci_upper - spread.apart_rest_value, 2))
-        end as overall_above,
-        case when spread.lowest_value >= 0 then {{ safe_divide('spread.lowest_value', 'spread.highest_value') }} end as ratio,
-        abs(spread.apart_value - spread.whole_value) as overall_difference
+        end as z
     from spread
-),
-
-judged as (
-    select
-        {% for column in group %}
-        widened.{{ column }},
-        {% endfor %}
-        aggregate_names.aggregate,
-        case aggregate_names.aggregate
-            when 'difference' then widened.highest_value - widened.lowest_value
-            when 'ratio' then widened.ratio
-            when 'difference_to_overall' then widened.overall_difference
-            when 'ratio_to_overall' then widened.unlike_overall_ratio
-        end as value,
-        case aggregate_names.aggregate
-            when 'difference' then widened.highest_value - widened.lowest_value - widened.below
-            when 'ratio' then widened.ratio * exp(-widened.ratio_width)
-            when 'difference_to_overall' then widened.overall_difference - widened.overall_below
-            when 'ratio_to_overall' then widened.unlike_overall_ratio * exp(-widened.overall_ratio_width)
-        end as ci_lower,
-        case aggregate_names.aggregate
-            when 'difference' then widened.highest_value - widened.lowest_value + widened.above
-            when 'ratio' then widened.ratio * exp(widened.ratio_width)
-            when 'difference_to_overall' then widened.overall_difference + widened.overall_above
-            when 'ratio_to_overall' then widened.unlike_overall_ratio * exp(widened.overall_ratio_width)
-        end as ci_upper,
-        case aggregate_names.aggregate
-            when 'difference' then case when widened.is_proportion then 'newcombe' else 'normal' end
-            when 'ratio' then 'log_delta'
-            when 'difference_to_overall' then case when widened.is_proportion then 'newcombe_rest' else 'normal_rest' end
-            when 'ratio_to_overall' then 'log_delta_rest'
-        end as ci_method,
-        widened.lowest_slice_value as lowest_slice,
-        widened.highest_slice_value as highest_slice,
-        case aggregate_names.aggregate
-            when 'difference_to_overall' then widened.apart_slice_value
-            when 'ratio_to_overall' then widened.unlike_slice_value
-        end as farthest_slice,
-        case when aggregate_names.aggregate = 'difference' then 2e0 * {{ normal_upper_tail('widened.z') }} end
-            * widened.n_groups * (widened.n_groups - 1) / 2e0 as raw_p_value,
-        widened.n_groups,
-        widened.whole_denominator
-    from widened
-    cross join {{ names_table('aggregate', ['difference', 'ratio', 'difference_to_overall', 'ratio_to_overall']) }} as aggregate_names
-    where widened.metric <> 'mean_error'
-        or aggregate_names.aggregate in ('difference', 'difference_to_overall')
 ),
 
 counted as (
     select
-        judged.*,
-        case when judged.raw_p_value > 1 then 1e0 else judged.raw_p_value end as p_value,
-        count(judged.raw_p_value) over (partition by judged.unit) as n_tests,
+        scored.*,
+        2e0 * {{ normal_upper_tail('scored.z') }} * scored.n_chances as p_value,
+        count(scored.z) over (partition by scored.unit, scored.kind) as n_tests
+    from scored
+),
+
+placed as (
+    select
+        counted.*,
         row_number() over (
-            partition by judged.unit
+            partition by counted.unit, counted.kind
             order by
-                case when judged.raw_p_value is null then 1 else 0 end,
-                judged.raw_p_value,
-                judged.slice_key,
-                judged.metric,
-                judged.control_key,
-                judged.control_value
+                case when counted.p_value is null then 1 else 0 end,
+                counted.p_value,
+                counted.slice_key,
+                counted.metric,
+                counted.control_key,
+                counted.control_value,
+                counted.slice_value
         ) as position
-    from judged
+    from counted
 )
 
 select
-    {% for column in group %}
-    counted.{{ column }},
+    {% for column in comparison + ['kind', 'slice_value', 'other_slice', 'value', 'other_value', 'ratio', 'overall_difference', 'n_tests'] %}
+    placed.{{ column }},
     {% endfor %}
-    counted.aggregate,
-    counted.value,
-    counted.ci_lower,
-    counted.ci_upper,
-    case when counted.ci_lower is not null then counted.ci_method end as ci_method,
-    counted.lowest_slice,
-    counted.highest_slice,
-    counted.farthest_slice,
-    counted.p_value,
-    -- Holm's.
+    placed.value - placed.other_value as difference,
+    -- The distance from the whole is positive, on whichever side the slice is.
+    case when placed.overall_difference < 0 then placed.share * (placed.distance - placed.above) else placed.share * (placed.distance - placed.below) end as ci_lower,
+    case when placed.overall_difference < 0 then placed.share * (placed.distance + placed.below) else placed.share * (placed.distance + placed.above) end as ci_upper,
+    case when placed.ratio_factor < 1e300 then placed.ratio / placed.ratio_factor end as ratio_ci_lower,
+    case when placed.ratio_factor < 1e300 then placed.ratio * placed.ratio_factor end as ratio_ci_upper,
+    case when placed.p_value > 1 then 1e0 else placed.p_value end as p_value,
     case
-        when counted.p_value is not null
+        when placed.p_value is not null
             then least(
                 1e0,
-                max((counted.n_tests - counted.position + 1) * counted.p_value) over (
-                    partition by counted.unit
-                    order by counted.position
+                max((placed.n_tests - placed.position + 1) * least(1e0, placed.p_value)) over (
+                    partition by placed.unit, placed.kind
+                    order by placed.position
                     rows between unbounded preceding and current row
                 )
             )
-    end as p_adjusted,
-    counted.n_groups,
-    counted.n_tests,
-    counted.whole_denominator
-from counted
+    end as p_adjusted
+from placed

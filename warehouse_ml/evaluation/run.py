@@ -37,7 +37,7 @@ SCRATCH = (
     "wml_hidden",
     "wml_strata",
     "wml_compared",
-    "wml_fairness",
+    "wml_tested",
 )
 _RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift")
 

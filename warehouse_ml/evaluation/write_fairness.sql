@@ -31,7 +31,46 @@ insert into {{ 'fairness' | wml }} (
     control_key,
     control_value
 )
-with named as (
+with results as (
+    select
+        extremes.n_tests,
+        {% for column in group + ['metric', 'n_groups', 'whole_denominator'] %}
+        tested.{{ column }},
+        {% endfor %}
+        aggregate_names.aggregate,
+        case aggregate_names.aggregate
+            when 'difference' then tested.difference
+            when 'difference_to_overall' then abs(tested.overall_difference)
+            else tested.ratio
+        end as value,
+        case when aggregate_names.aggregate in ('difference', 'difference_to_overall') then tested.ci_lower else tested.ratio_ci_lower end as ci_lower,
+        case when aggregate_names.aggregate in ('difference', 'difference_to_overall') then tested.ci_upper else tested.ratio_ci_upper end as ci_upper,
+        case aggregate_names.aggregate
+            when 'ratio' then 'log_delta'
+            when 'ratio_to_overall' then 'log_delta_rest'
+            else case when tested.is_proportion then 'newcombe' else 'normal' end
+                || case aggregate_names.aggregate when 'difference' then '' else '_rest' end
+        end as ci_method,
+        extremes.other_slice as lowest_slice,
+        extremes.slice_value as highest_slice,
+        case when tested.kind <> 'groups' then tested.slice_value end as farthest_slice,
+        case aggregate_names.aggregate when 'difference' then tested.p_value end as p_value,
+        case aggregate_names.aggregate when 'difference' then tested.p_adjusted end as p_adjusted
+    from wml_tested as tested
+    inner join {{ names_table('aggregate', ['difference', 'ratio', 'difference_to_overall', 'ratio_to_overall']) }} as aggregate_names
+        on tested.kind = case aggregate_names.aggregate
+            when 'difference_to_overall' then 'rest'
+            when 'ratio_to_overall' then 'unlike'
+            else 'groups'
+        end
+    inner join wml_tested as extremes
+        on tested.comparison = extremes.comparison
+        and extremes.kind = 'groups'
+    where tested.metric <> 'mean_error'
+        or aggregate_names.aggregate in ('difference', 'difference_to_overall')
+),
+
+named as (
     select
         {% for column in group + ['aggregate'] + results %}
         fairness.{{ column }},
@@ -42,7 +81,7 @@ with named as (
             when fairness.metric = {{ base | literal }} then {{ name | literal }}
             {% endfor %}
         end as metric
-    from wml_fairness as fairness
+    from results as fairness
     cross join {{ names_table('role', ['metric', 'criterion']) }} as role_names
 ),
 
@@ -62,7 +101,7 @@ odds as (
         count(fairness.value) over odds_pair as n_values,
         2e0 * min(fairness.p_value) over odds_pair as odds_p_value,
         min(fairness.p_adjusted) over odds_pair as odds_p_adjusted
-    from wml_fairness as fairness
+    from results as fairness
     where fairness.metric in ('recall', 'false_positive_rate')
     window odds_pair as (partition by {% for column in group %}fairness.{{ column }}, {% endfor %}fairness.aggregate)
 ),
@@ -147,7 +186,7 @@ select
     final.highest_slice,
     case when final.p_value > 1 then 1e0 else final.p_value end as p_value,
     final.p_adjusted,
-    final.ci_method,
+    case when final.ci_lower is not null then final.ci_method end as ci_method,
     {{ as_int('final.n_groups') }} as n_groups,
     {{ as_int('final.n_tests') }} as n_tests,
     final.farthest_slice,
