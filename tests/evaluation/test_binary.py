@@ -208,13 +208,13 @@ def test_a_certain_and_wrong_score_is_clipped(run, warehouse):
 
 def test_calibration_bins_hold_the_mean_score_and_label(run, warehouse):
     rows = {"score": [0.0, 0.05, 0.1, 1.0, 0.95], "label": [0, 1, 0, 1, 1], "group": ["a"] * 3 + ["b"] * 2}
-    run(rows, slices=["group"], min_slice_size=3)
+    run(rows, slices=["group"], min_slice_size=0)
     found = warehouse.fetch(
         "select slice_value, bin, n, mean_prediction, mean_label "
         "from wml.calibration order by slice_key desc, slice_value, bin"
     ).to_pylist()
     want = [("all", 1, 2, 0.025, 0.5), ("all", 2, 1, 0.1, 0.0), ("all", 10, 2, 0.975, 1.0)]
-    want += [("a", 1, 2, 0.025, 0.5), ("a", 2, 1, 0.1, 0.0)]
+    want += [("a", 1, 2, 0.025, 0.5), ("a", 2, 1, 0.1, 0.0), ("b", 10, 2, 0.975, 1.0)]
     assert [tuple(row.values()) for row in found] == want
 
 

@@ -32,6 +32,18 @@ def test_everything_set():
     assert spec.maturity_seconds == 172800
 
 
+def test_a_control_adds_the_slices_that_are_compared_within_it():
+    spec = make_spec(slices=["origin", ["carrier", "plane"]], control=["carrier", ["plane", "carrier"]])
+    want = [("origin",), ("carrier", "plane"), ("carrier",), ("origin", "carrier"), ("origin", "plane", "carrier")]
+    assert spec.groupings == want
+    assert spec.slice_columns == ["origin", "carrier", "plane"]
+
+
+def test_one_word_is_the_reference_of_every_slice():
+    spec = make_spec(slices=["origin", ["origin", "carrier"]], reference="best")
+    assert spec.reference == {"origin": "best", "origin, carrier": "best"}
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -53,7 +65,10 @@ def test_everything_set():
         ({"slices": [3]}, "a slice is 3"),
         ({"slices": [["a", "b"], ["b", "a"]]}, "the slice ['b', 'a'] is given twice"),
         ({"reference": {"orign": "JFK"}, "slices": ["origin"]}, 'reference names "orign", which is no slice'),
-        ({"reference": "JFK"}, "reference is 'JFK'"),
+        ({"reference": "JFK"}, "reference is 'JFK'\n  has:  majority, best"),
+        ({"control": ["carrier"]}, "control is set and slices is not"),
+        ({"control": "carrier", "slices": ["a"]}, "control is 'carrier'\n  hint: give names of columns"),
+        ({"control": [["b", "b"]], "slices": ["a"]}, "a control is ['b', 'b']"),
         ({"model": 3}, "model is 3"),
     ],
 )

@@ -1,7 +1,10 @@
 -- grain: one row per unit, slice, label, prediction and bin of the score; binary task
 -- unit:  n_* count rows, the others are weighted sums; weight_squares is for the effective number of rows
 -- null:  label where it is not known at as_of; bin and sums there, and where there is no score
+-- sq_* are sums over squared weights, for variances; without weights they would be the same as the plain ones.
 -- Counts add up: one pass over the rows makes the finest cells, and every slice is a sum of cells.
+{% set sums = ['score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
+{% set sq_sums = sums if columns.has_weight else [] %}
 {{ create_scratch('wml_bins') }}
 with scored as (
     select
@@ -42,12 +45,14 @@ cells as (
         count(scored.score) as n_scored,
         sum(scored.weight) as weight,
         sum(scored.weight * scored.weight) as weight_squares,
-        sum(scored.weight * scored.score) as score,
-        sum(scored.weight * scored.score * scored.score) as score_squares,
-        sum(scored.weight * scored.loss) as loss,
-        sum(scored.weight * scored.loss * scored.loss) as loss_squares,
-        sum(scored.weight * scored.brier) as brier,
-        sum(scored.weight * scored.brier * scored.brier) as brier_squares
+        {% for weight, prefix in ([('scored.weight', ''), ('scored.weight * scored.weight', 'sq_')] if columns.has_weight else [('scored.weight', '')]) %}
+        {% set last = loop.last %}
+        {% for name in ['score', 'loss', 'brier'] %}
+        sum({{ weight }} * scored.{{ name }}) as {{ prefix ~ name }},
+        sum({{ weight }} * scored.{{ name }} * scored.{{ name }}) as {{ prefix ~ name }}_squares{% if not (last and loop.last) %},{% endif %}
+
+        {% endfor %}
+        {% endfor %}
     from scored
     group by
         scored.unit,
@@ -67,7 +72,12 @@ select
     {{ as_int('cells.bin') }} as bin,
     {{ as_int('sum(cells.n_rows)') }} as n_rows,
     {{ as_int('sum(cells.n_scored)') }} as n_scored,
-    {% for name in ['weight', 'weight_squares', 'score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
+    sum(cells.weight) as weight,
+    sum(cells.weight_squares) as weight_squares,
+    {% for name in sq_sums %}
+    sum(cells.sq_{{ name }}) as sq_{{ name }},
+    {% endfor %}
+    {% for name in sums %}
     sum(cells.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
 
     {% endfor %}

@@ -8,7 +8,7 @@ from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.spec import EvaluationSpec
 
 if TYPE_CHECKING:
-    from warehouse_ml.evaluation.run import Steps
+    from warehouse_ml.evaluation.steps import Steps
 
 __all__ = ["write_comparisons"]
 

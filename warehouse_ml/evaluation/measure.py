@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 
 from warehouse_ml.evaluation.join import join_columns
-from warehouse_ml.evaluation.run import SCRATCH, Steps, metrics_by_unit, refuse_bad_rows, run_measures
+from warehouse_ml.evaluation.run import SCRATCH, metrics_by_unit, refuse_bad_rows, run_measures
 from warehouse_ml.evaluation.spec import EvaluationSpec
+from warehouse_ml.evaluation.steps import Steps
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["measure"]

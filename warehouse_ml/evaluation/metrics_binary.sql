@@ -1,6 +1,9 @@
 -- grain: one row per unit, slice and metric; binary task
 -- unit:  rates in [0, 1]; denominator is the metric's own, a sum of weights, and n_own the rows in it
--- null:  value where the denominator is 0; null_reason says so in words
+-- null:  value where the denominator is 0; null_reason says so in words; ci_lower and ci_upper where metrics.sql
+--        makes them of value, variance and n_effective
+-- A variance is linearised: the sum, over rows, of squared weight times squared influence on the metric, which the cells
+-- of the outcomes add up to.
 {# A rate is the share of some outcomes among others: its name, what is counted, what it is a share of. #}
 {% set rates = {
     'selection_rate': ('selected', 'everybody'),
@@ -14,6 +17,7 @@
     'npv': ('tn', 'rejected'),
     'false_discovery_rate': ('fp', 'selected'),
     'false_omission_rate': ('fn', 'rejected'),
+    'mean_label': ('positive', 'everybody'),
 } %}
 {% set counts = {
     'n_requests': 'n_requests',
@@ -25,8 +29,7 @@
     'false_negatives': 'fn',
 } %}
 {% set others = ['label_coverage', 'balanced_accuracy', 'f1_score', 'matthews_correlation_coefficient', 'roc_auc',
-    'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio', 'mean_prediction',
-    'mean_label'] %}
+    'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio', 'mean_prediction'] %}
 {% set outcomes = {'tp': (1, 1), 'fp': (0, 1), 'tn': (0, 0), 'fn': (1, 0)} %}
 {# Each group of outcomes that a rate is over. #}
 {% set groups = {
@@ -35,8 +38,15 @@
     'rejected': ['tn', 'fn'],
     'positive': ['tp', 'fn'],
     'negative': ['tn', 'fp'],
+    'correct': ['tp', 'tn'],
 } %}
-{% set sums = ['score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
+{% set plain_sums = ['score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
+{# Without weights a sum over squared weights is the plain one. #}
+{% set sq = 'sq_' if columns.has_weight else '' %}
+{% set sums = plain_sums + (['sq_score', 'sq_score_squares', 'sq_loss', 'sq_loss_squares', 'sq_brier', 'sq_brier_squares'] if columns.has_weight else []) %}
+{% set means = {'log_loss': 'loss', 'brier_score': 'brier', 'mean_prediction': 'score'} %}
+{# Each side of balanced accuracy: what is counted, what it is a share of, the rest. #}
+{% set sides = {'recall': ('tp', 'positive', 'fn'), 'specificity': ('tn', 'negative', 'fp')} %}
 {{ create_scratch('wml_measured') }}
 with cells as (
     select
@@ -52,7 +62,9 @@ with cells as (
         sum(case when bins.label = {{ label }} and bins.prediction = {{ prediction }} then bins.{{ column }} else 0 end) as {{ name }},
         {% endfor %}
         {% endfor %}
-        abs(sum(bins.score) - sum(case when bins.bin is not null then bins.weight * bins.label end)) as calibration_gap,
+        sum(bins.score) - sum(case when bins.bin is not null then bins.weight * bins.label end) as gap,
+        sum(bins.{{ sq }}score) - sum(case when bins.bin is not null then bins.weight_squares * bins.label end) as sq_gap,
+        sum(case when bins.label = 1 then bins.{{ sq }}score end) as sq_positive_score,
         {% for name in sums %}
         sum(bins.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
 
@@ -76,22 +88,122 @@ totals as (
         {% for outcome in outcomes %}
         sum(cells.n_{{ outcome }}) as n_{{ outcome }},
         sum(cells.{{ outcome }}) as {{ outcome }},
+        sum(cells.{{ outcome }}_squares) as {{ outcome }}_squares,
         {% endfor %}
         {% for group, members in groups.items() %}
         sum(cells.n_{{ members | join(' + cells.n_') }}) as n_{{ group }},
         sum(cells.{{ members | join(' + cells.') }}) as {{ group }},
         sum(cells.{{ members | join('_squares + cells.') }}_squares) as {{ group }}_squares,
         {% endfor %}
-        sum(cells.tp + cells.tn) as correct,
         {% for name in sums %}
         sum(cells.{{ name }}) as {{ name }},
         {% endfor %}
-        sum(cells.calibration_gap) as calibration_gap
+        sum(abs(cells.gap)) as calibration_gap,
+        sum(sign(cells.gap) * cells.sq_gap) as sq_calibration_gap,
+        -- What is left of the gaps when each loses twice the square of its own noise: 0 where a bin may be calibrated.
+        sum(
+            case
+                when cells.gap * cells.gap > 2e0 * cells.{{ sq }}brier then sqrt(cells.gap * cells.gap - 2e0 * cells.{{ sq }}brier)
+                when cells.gap is not null then 0e0
+            end
+        ) as sure_gap,
+        sum(cells.sq_positive_score) as sq_positive_score
     from cells
     group by
         cells.unit,
         cells.slice_set,
         cells.slice_value
+),
+
+-- What the intervals of three metrics are made of. The Matthews coefficient's is that of the cells with half a row added
+-- to each, as no cell is surely empty; effective rows are those of a simple sample with the same variance.
+shaped as (
+    select
+        totals.unit,
+        totals.slice_set,
+        totals.slice_value,
+        {{ safe_divide('2e0 * totals.tp', '2e0 * totals.tp + totals.fp + totals.fn') }} as f1_score,
+        {% for side, (counted, among, rest) in sides.items() %}
+        {{ safe_divide('totals.' ~ counted, 'totals.' ~ among) }} as {{ side }},
+        {{ effective_rows('totals.' ~ counted, 'totals.' ~ among, 'totals.' ~ counted ~ '_squares', 'totals.' ~ among ~ '_squares') }} as {{ side }}_rows,
+        {% endfor %}
+        {{ safe_divide('totals.calibration_gap', 'totals.everybody') }} as calibration_error,
+        {{ safe_divide('totals.score', 'totals.positive') }} as calibration_ratio,
+        {% for outcome in outcomes %}
+        totals.{{ outcome }} + {{ safe_divide('totals.everybody_squares', '2e0 * totals.everybody') }} as {{ outcome }},
+        totals.{{ outcome }}_squares + {{ safe_divide('totals.everybody_squares * totals.everybody_squares', '2e0 * totals.everybody * totals.everybody') }} as {{ outcome }}_squares{% if not loop.last %},{% endif %}
+
+        {% endfor %}
+    from totals
+),
+
+correlated as (
+    select
+        shaped.unit,
+        shaped.slice_set,
+        shaped.slice_value,
+        shaped.tp,
+        shaped.fp,
+        shaped.tn,
+        shaped.fn,
+        shaped.tp_squares,
+        shaped.fp_squares,
+        shaped.tn_squares,
+        shaped.fn_squares,
+        sqrt(shaped.tp + shaped.fp) * sqrt(shaped.tp + shaped.fn) * sqrt(shaped.tn + shaped.fp) * sqrt(shaped.tn + shaped.fn) as divisor
+    from shaped
+),
+
+correlation as (
+    select
+        correlated.unit,
+        correlated.slice_set,
+        correlated.slice_value,
+        {{ safe_divide('correlated.tp * correlated.tn - correlated.fp * correlated.fn', 'correlated.divisor') }} as coefficient,
+        {% for outcome, (sign, opposite, first, second) in {
+            'tp': ('', 'tn', 'fp', 'fn'), 'fp': ('-', 'fn', 'tp', 'tn'), 'tn': ('', 'tp', 'fp', 'fn'), 'fn': ('-', 'fp', 'tp', 'tn')
+        }.items() %}
+        correlated.{{ outcome }}_squares * power(
+            {{ safe_divide(sign ~ 'correlated.' ~ opposite, 'correlated.divisor') }}
+            - {{ safe_divide('correlated.tp * correlated.tn - correlated.fp * correlated.fn', '2e0 * correlated.divisor') }}
+            * (1e0 / nullif(correlated.{{ outcome }} + correlated.{{ first }}, 0e0) + 1e0 / nullif(correlated.{{ outcome }} + correlated.{{ second }}, 0e0)),
+            2
+        ){% if not loop.last %} + {% else %} as coefficient_variance{% endif %}
+
+        {% endfor %}
+    from correlated
+),
+
+bounds as (
+    select
+        shaped.unit,
+        shaped.slice_set,
+        shaped.slice_value,
+        shaped.recall,
+        shaped.specificity,
+        shaped.f1_score,
+        shaped.calibration_ratio,
+        shaped.calibration_error,
+        {{ safe_divide('shaped.recall * (1e0 - shaped.recall)', 'shaped.recall_rows') }}
+            + {{ safe_divide('shaped.specificity * (1e0 - shaped.specificity)', 'shaped.specificity_rows') }} as balanced_variance,
+        {% for bound, wilson_bound in {'lower': wilson_lower, 'upper': wilson_upper}.items() %}
+        case
+            when shaped.recall_rows > 0 and shaped.specificity_rows > 0 then
+                sqrt(
+                    power({{ wilson_bound('shaped.recall', 'shaped.recall_rows') }} - shaped.recall, 2)
+                    + power({{ wilson_bound('shaped.specificity', 'shaped.specificity_rows') }} - shaped.specificity, 2)
+                ) / 2e0
+        end as balanced_{{ bound }},
+        {% endfor %}
+        correlation.coefficient_variance,
+        ln(nullif(1e0 + correlation.coefficient, 0e0) / nullif(1e0 - correlation.coefficient, 0e0)) as coefficient_scaled,
+        2e0 * 1.959963984540054e0 * sqrt(correlation.coefficient_variance)
+            / nullif(1e0 - correlation.coefficient * correlation.coefficient, 0e0) as coefficient_half_width
+    from shaped
+    inner join correlation
+        on shaped.unit = correlation.unit
+        and shaped.slice_set = correlation.slice_set
+        and shaped.slice_value = correlation.slice_value
 ),
 
 -- Nearly every metric is a numerator over its own denominator; those that are not have their value in `ready`.
@@ -120,11 +232,42 @@ parts as (
             when 'mean_label' then totals.positive
         end as numerator,
         case metric_names.metric
-            when 'log_loss' then totals.loss_squares
-            when 'brier_score' then totals.brier_squares
-            when 'mean_prediction' then totals.score_squares
-            when 'mean_label' then totals.positive
-        end as squares,
+            {% for name, sum in means.items() %}
+            when {{ name | literal }} then {{ variance_of_weighted_mean('totals.' ~ sum, 'totals.everybody', 'totals.everybody_squares', 'totals.' ~ sq ~ sum, 'totals.' ~ sq ~ sum ~ '_squares') }}
+            {% endfor %}
+            when 'f1_score' then {{ safe_divide(
+                '4e0 * (1e0 - bounds.f1_score) * (1e0 - bounds.f1_score) * totals.tp_squares + bounds.f1_score * bounds.f1_score * (totals.fp_squares + totals.fn_squares)',
+                '(2e0 * totals.tp + totals.fp + totals.fn) * (2e0 * totals.tp + totals.fp + totals.fn)'
+            ) }}
+            when 'balanced_accuracy' then bounds.balanced_variance / 4e0
+            when 'matthews_correlation_coefficient' then bounds.coefficient_variance
+            when 'roc_auc' then ranking.roc_auc_variance
+            -- The larger of the linearised one, which few positives make too small, and that of a share of positives.
+            when 'average_precision' then case
+                when ranking.average_precision_variance * ranking.n_positive > ranking.average_precision * (1e0 - ranking.average_precision)
+                    then ranking.average_precision_variance
+                when ranking.average_precision_variance is not null
+                    then ranking.average_precision * (1e0 - ranking.average_precision) / ranking.n_positive
+            end
+            when 'expected_calibration_error' then {{ safe_divide(
+                'totals.' ~ sq ~ 'brier - 2e0 * bounds.calibration_error * totals.sq_calibration_gap + bounds.calibration_error * bounds.calibration_error * totals.everybody_squares',
+                'totals.everybody * totals.everybody'
+            ) }}
+            when 'calibration_ratio' then {{ safe_divide(
+                'totals.' ~ sq ~ 'score_squares - 2e0 * bounds.calibration_ratio * totals.sq_positive_score + bounds.calibration_ratio * bounds.calibration_ratio * totals.positive_squares',
+                'totals.positive * totals.positive'
+            ) }}
+        end as variance,
+        {% for bound in ['lower', 'upper'] %}
+        {% set direction = '-' if bound == 'lower' else '+' %}
+        case metric_names.metric
+            when 'balanced_accuracy' then
+                (bounds.recall + bounds.specificity) / 2e0 {{ direction }} bounds.balanced_{{ bound }}
+            when 'matthews_correlation_coefficient' then
+                1e0 - 2e0 / (exp(least(700e0, bounds.coefficient_scaled {{ direction }} bounds.coefficient_half_width)) + 1e0)
+            when 'expected_calibration_error' then {{ safe_divide('totals.sure_gap' if bound == 'lower' else 'totals.calibration_gap', 'totals.everybody') }}
+        end as ci_{{ bound }},
+        {% endfor %}
         case metric_names.metric
             {% for name, column in counts.items() %}
             when {{ name | literal }} then totals.{{ column }}
@@ -134,7 +277,6 @@ parts as (
             when 'roc_auc' then ranking.roc_auc
             when 'average_precision' then ranking.average_precision
         end as ready,
-        ranking.roc_auc_variance,
         case metric_names.metric
             {% for name, (counted, among) in rates.items() %}
             when {{ name | literal }} then totals.{{ among }}
@@ -148,13 +290,28 @@ parts as (
             when 'calibration_ratio' then totals.positive
             else totals.everybody
         end as denominator,
+        {% if columns.has_weight %}
+        case metric_names.metric
+            {% for name, (counted, among) in rates.items() %}
+            when {{ name | literal }} then totals.{{ counted }}_squares
+            {% endfor %}
+            when 'f1_score' then totals.tp_squares
+        end as numerator_squares,
+        {% endif %}
         case metric_names.metric
             {% for name, (counted, among) in rates.items() %}
             when {{ name | literal }} then totals.{{ among }}_squares
             {% endfor %}
             when 'label_coverage' then totals.n_requests
+            when 'f1_score' then totals.tp_squares + totals.fp_squares + totals.fn_squares
             else totals.everybody_squares
         end as denominator_squares,
+        -- What is shared out, where an interval counts it otherwise than the value does.
+        case
+            when metric_names.metric = 'f1_score' then totals.tp + totals.fp + totals.fn
+            when metric_names.metric in ('average_precision', 'calibration_ratio') then totals.everybody
+        end as base,
+        case when metric_names.metric = 'f1_score' then totals.tp end as base_numerator,
         -- The Matthews coefficient is no share: what it is divided by is not what it counts.
         case
             when metric_names.metric = 'matthews_correlation_coefficient'
@@ -178,6 +335,10 @@ parts as (
         on totals.unit = ranking.unit
         and totals.slice_set = ranking.slice_set
         and totals.slice_value = ranking.slice_value
+    left join bounds
+        on totals.unit = bounds.unit
+        and totals.slice_set = bounds.slice_set
+        and totals.slice_value = bounds.slice_value
     cross join {{ names_table('metric', (counts | list) + (rates | list) + others) }} as metric_names
 )
 
@@ -190,16 +351,28 @@ select
     parts.metric,
     case
         when parts.metric in ({% for name in rates %}{{ name | literal }}, {% endfor %}'label_coverage') then {{ wilson | literal }}
-        when parts.metric in ('log_loss', 'brier_score', 'mean_prediction', 'mean_label') then 'normal'
+        when parts.metric = 'f1_score' then 'wilson_jaccard'
+        when parts.metric in ('brier_score', 'mean_prediction', 'average_precision') then 'logit'
+        when parts.metric in ('log_loss', 'calibration_ratio') then 'log'
         when parts.metric = 'roc_auc' then 'delong'
+        when parts.metric = 'balanced_accuracy' then 'newcombe'
+        when parts.metric = 'matthews_correlation_coefficient' then 'fisher'
+        when parts.metric = 'expected_calibration_error' then 'delta'
     end as ci_method,
     coalesce(parts.ready, {{ safe_divide('parts.numerator', 'coalesce(parts.divisor, parts.denominator)') }}) as value,
-    case
-        when parts.metric = 'roc_auc' then parts.roc_auc_variance
-        else {{ variance_of_mean('parts.numerator', 'parts.squares', 'parts.denominator', 'parts.denominator_squares') }}
-    end as variance,
+    parts.variance,
+    parts.ci_lower,
+    parts.ci_upper,
     parts.denominator,
-    parts.denominator_squares,
+    {% set base = 'coalesce(parts.base, parts.denominator)' %}
+    case
+        when parts.denominator is null then null
+        {% if columns.has_weight %}
+        when parts.numerator_squares is not null
+            then {{ effective_rows('coalesce(parts.base_numerator, parts.numerator)', base, 'parts.numerator_squares', 'parts.denominator_squares') }}
+        {% endif %}
+        else {{ safe_divide(base ~ ' * ' ~ base, 'parts.denominator_squares') }}
+    end as n_effective,
     parts.n_own,
     case
         when parts.n_labelled = 0 then 'no labels known at as_of'

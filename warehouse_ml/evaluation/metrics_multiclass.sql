@@ -1,9 +1,11 @@
 -- grain: one row per unit, slice and metric; multiclass
 -- unit:  rates in [0, 1]
--- null:  value where nothing is labelled
+-- null:  value where nothing is labelled; ci_lower and ci_upper where metrics.sql makes them
 -- As scikit-learn: macro is the plain mean over classes that occur as label or prediction, weighted the mean by label
 -- count, micro the rate over all decisions, which is accuracy here. Inside a mean over classes, a precision of a class
 -- that is never predicted, or a recall of one that never occurs, counts as 0.
+-- A mean of rates over classes has Newcombe's interval: the distances to Wilson's bounds of each class, squared, added up.
+-- Others are linearised over the cells of label and prediction; which classes there are is taken as given.
 {% set rates = ['precision', 'recall', 'f1'] %}
 {% set metrics = ['n_requests', 'n_labelled', 'label_coverage', 'accuracy', 'balanced_accuracy'] %}
 {{ create_scratch('wml_measured') }}
@@ -19,7 +21,8 @@ with totals as (
         sum(
             case when confusion.label is not null and confusion.prediction is not null then confusion.weight_squares else 0e0 end
         ) as weight_squares,
-        sum(case when confusion.label = confusion.prediction then confusion.weight else 0e0 end) as correct
+        sum(case when confusion.label = confusion.prediction then confusion.weight else 0e0 end) as correct,
+        sum(case when confusion.label = confusion.prediction then confusion.weight_squares else 0e0 end) as correct_squares
     from wml_confusion as confusion
     group by
         confusion.unit,
@@ -34,8 +37,11 @@ sides as (
         confusion.slice_value,
         confusion.label as class,
         case when confusion.label = confusion.prediction then confusion.weight else 0e0 end as correct,
+        case when confusion.label = confusion.prediction then confusion.weight_squares else 0e0 end as correct_squares,
         confusion.weight as labelled,
-        0e0 as predicted
+        confusion.weight_squares as labelled_squares,
+        0e0 as predicted,
+        0e0 as predicted_squares
     from wml_confusion as confusion
     where confusion.label is not null
         and confusion.prediction is not null
@@ -46,29 +52,49 @@ sides as (
         confusion.slice_value,
         confusion.prediction as class,
         0e0 as correct,
+        0e0 as correct_squares,
         0e0 as labelled,
-        confusion.weight as predicted
+        0e0 as labelled_squares,
+        confusion.weight as predicted,
+        confusion.weight_squares as predicted_squares
     from wml_confusion as confusion
     where confusion.label is not null
         and confusion.prediction is not null
 ),
 
-classes as (
+counted as (
     select
         sides.unit,
         sides.slice_set,
         sides.slice_value,
         sides.class,
-        sum(sides.labelled) as labelled,
-        coalesce({{ safe_divide('sum(sides.correct)', 'sum(sides.predicted)') }}, 0e0) as precision_rate,
-        coalesce({{ safe_divide('sum(sides.correct)', 'sum(sides.labelled)') }}, 0e0) as recall_rate,
-        coalesce({{ safe_divide('2e0 * sum(sides.correct)', 'sum(sides.labelled) + sum(sides.predicted)') }}, 0e0) as f1_rate
+        {% for name in ['correct', 'labelled', 'predicted'] %}
+        sum(sides.{{ name }}) as {{ name }},
+        sum(sides.{{ name }}_squares) as {{ name }}_squares{% if not loop.last %},{% endif %}
+
+        {% endfor %}
     from sides
     group by
         sides.unit,
         sides.slice_set,
         sides.slice_value,
         sides.class
+),
+
+classes as (
+    select
+        counted.unit,
+        counted.slice_set,
+        counted.slice_value,
+        counted.class,
+        counted.labelled,
+        counted.predicted,
+        coalesce({{ safe_divide('counted.correct', 'counted.predicted') }}, 0e0) as precision_rate,
+        coalesce({{ safe_divide('counted.correct', 'counted.labelled') }}, 0e0) as recall_rate,
+        coalesce({{ safe_divide('2e0 * counted.correct', 'counted.labelled + counted.predicted') }}, 0e0) as f1_rate,
+        {{ effective_rows('counted.correct', 'counted.predicted', 'counted.correct_squares', 'counted.predicted_squares') }} as precision_rows,
+        {{ effective_rows('counted.correct', 'counted.labelled', 'counted.correct_squares', 'counted.labelled_squares') }} as recall_rows
+    from counted
 ),
 
 means as (
@@ -79,14 +105,84 @@ means as (
         avg(case when classes.labelled > 0 then classes.recall_rate end) as balanced_accuracy,
         {% for rate in rates %}
         avg(classes.{{ rate }}_rate) as {{ rate }}_macro,
-        {{ safe_divide('sum(classes.labelled * classes.' ~ rate ~ '_rate)', 'sum(classes.labelled)') }} as {{ rate }}_weighted{% if not loop.last %},{% endif %}
-
+        {{ safe_divide('sum(classes.labelled * classes.' ~ rate ~ '_rate)', 'sum(classes.labelled)') }} as {{ rate }}_weighted,
         {% endfor %}
+        {% for rate in ['precision', 'recall'] %}
+        sum({{ safe_divide('classes.' ~ rate ~ '_rate * (1e0 - classes.' ~ rate ~ '_rate)', 'classes.' ~ rate ~ '_rows') }}) as {{ rate }}_variance,
+        {% for bound, wilson_bound in {'lower': wilson_lower, 'upper': wilson_upper}.items() %}
+        sqrt(sum(
+            case
+                when classes.{{ rate }}_rows > 0
+                    then power({{ wilson_bound('classes.' ~ rate ~ '_rate', 'classes.' ~ rate ~ '_rows') }} - classes.{{ rate }}_rate, 2)
+                else 0e0
+            end
+        )) as {{ rate }}_{{ bound }},
+        {% endfor %}
+        {% endfor %}
+        {{ as_double('sum(case when classes.labelled > 0 then 1 end)') }} as n_labels,
+        {{ as_double('count(*)') }} as n_classes
     from classes
     group by
         classes.unit,
         classes.slice_set,
         classes.slice_value
+),
+
+influences as (
+    select
+        confusion.unit,
+        confusion.slice_set,
+        confusion.slice_value,
+        confusion.weight_squares,
+        means.n_classes,
+        -- Of a row on the F1 of its label's class and of its prediction's: one class where they are the same.
+        case
+            when confusion.label = confusion.prediction then {{ safe_divide('2e0 - 2e0 * own.f1_rate', 'own.labelled + own.predicted') }}
+            else -{{ safe_divide('own.f1_rate', 'own.labelled + own.predicted') }} - {{ safe_divide('called.f1_rate', 'called.labelled + called.predicted') }}
+        end as f1_macro,
+        own.f1_rate - means.f1_weighted + case
+            when confusion.label = confusion.prediction
+                then own.labelled * {{ safe_divide('2e0 - 2e0 * own.f1_rate', 'own.labelled + own.predicted') }}
+            else -own.labelled * {{ safe_divide('own.f1_rate', 'own.labelled + own.predicted') }}
+                - called.labelled * {{ safe_divide('called.f1_rate', 'called.labelled + called.predicted') }}
+        end as f1_weighted,
+        own.precision_rate - means.precision_weighted
+            + called.labelled * {{ safe_divide(
+                'case when confusion.label = confusion.prediction then 1e0 else 0e0 end - called.precision_rate', 'called.predicted'
+            ) }} as precision_weighted
+    from wml_confusion as confusion
+    inner join classes as own
+        on confusion.unit = own.unit
+        and confusion.slice_set = own.slice_set
+        and confusion.slice_value = own.slice_value
+        and confusion.label = own.class
+    inner join classes as called
+        on confusion.unit = called.unit
+        and confusion.slice_set = called.slice_set
+        and confusion.slice_value = called.slice_value
+        and confusion.prediction = called.class
+    inner join means
+        on confusion.unit = means.unit
+        and confusion.slice_set = means.slice_set
+        and confusion.slice_value = means.slice_value
+),
+
+variances as (
+    select
+        influences.unit,
+        influences.slice_set,
+        influences.slice_value,
+        sum(influences.weight_squares * influences.f1_macro * influences.f1_macro)
+            / (max(influences.n_classes) * max(influences.n_classes)) as f1_macro,
+        {% for name in ['f1_weighted', 'precision_weighted'] %}
+        sum(influences.weight_squares * influences.{{ name }} * influences.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
+
+        {% endfor %}
+    from influences
+    group by
+        influences.unit,
+        influences.slice_set,
+        influences.slice_value
 )
 
 select
@@ -97,7 +193,9 @@ select
     totals.n_rows,
     metric_names.metric,
     case
-        when metric_names.metric in ('label_coverage', 'accuracy'{% for rate in rates %}, '{{ rate }}_micro'{% endfor %}) then {{ wilson | literal }}
+        when metric_names.metric in ('label_coverage', 'accuracy', 'recall_weighted'{% for rate in rates %}, '{{ rate }}_micro'{% endfor %}) then {{ wilson | literal }}
+        when metric_names.metric in ('balanced_accuracy', 'precision_macro', 'recall_macro') then 'newcombe'
+        when metric_names.metric in ('f1_macro', 'f1_weighted', 'precision_weighted') then 'logit'
     end as ci_method,
     case metric_names.metric
         when 'n_requests' then totals.n_requests
@@ -111,17 +209,35 @@ select
         when '{{ rate }}_weighted' then means.{{ rate }}_weighted
         {% endfor %}
     end as value,
-    cast(null as {{ type('double') }}) as variance,
+    case metric_names.metric
+        when 'balanced_accuracy' then {{ safe_divide('means.recall_variance', 'means.n_labels * means.n_labels') }}
+        when 'recall_macro' then {{ safe_divide('means.recall_variance', 'means.n_classes * means.n_classes') }}
+        when 'precision_macro' then {{ safe_divide('means.precision_variance', 'means.n_classes * means.n_classes') }}
+        when 'f1_macro' then variances.f1_macro
+        {% for name in ['f1_weighted', 'precision_weighted'] %}
+        when '{{ name }}' then {{ safe_divide('variances.' ~ name, 'totals.weight * totals.weight') }}
+        {% endfor %}
+    end as variance,
+    {% for bound, sign in {'lower': '-', 'upper': '+'}.items() %}
+    case metric_names.metric
+        when 'balanced_accuracy' then means.balanced_accuracy {{ sign }} {{ safe_divide('means.recall_' ~ bound, 'means.n_labels') }}
+        when 'recall_macro' then means.recall_macro {{ sign }} {{ safe_divide('means.recall_' ~ bound, 'means.n_classes') }}
+        when 'precision_macro' then means.precision_macro {{ sign }} {{ safe_divide('means.precision_' ~ bound, 'means.n_classes') }}
+    end as ci_{{ bound }},
+    {% endfor %}
     case metric_names.metric
         when 'n_requests' then null
         when 'n_labelled' then null
         when 'label_coverage' then totals.n_requests
         else totals.weight
     end as denominator,
-    case metric_names.metric
-        when 'label_coverage' then totals.n_requests
-        else totals.weight_squares
-    end as denominator_squares,
+    case
+        when metric_names.metric in ('n_requests', 'n_labelled') then null
+        when metric_names.metric = 'label_coverage' then totals.n_requests
+        when metric_names.metric in ('accuracy', 'recall_weighted'{% for rate in rates %}, '{{ rate }}_micro'{% endfor %})
+            then {{ effective_rows('totals.correct', 'totals.weight', 'totals.correct_squares', 'totals.weight_squares') }}
+        else {{ safe_divide('totals.weight * totals.weight', 'totals.weight_squares') }}
+    end as n_effective,
     case metric_names.metric
         when 'label_coverage' then totals.n_requests
         else totals.n_rows
@@ -136,4 +252,8 @@ left join means
     on totals.unit = means.unit
     and totals.slice_set = means.slice_set
     and totals.slice_value = means.slice_value
+left join variances
+    on totals.unit = variances.unit
+    and totals.slice_set = variances.slice_set
+    and totals.slice_value = variances.slice_value
 cross join {{ names_table('metric', metrics + ['precision_macro', 'precision_micro', 'precision_weighted', 'recall_macro', 'recall_micro', 'recall_weighted', 'f1_macro', 'f1_micro', 'f1_weighted']) }} as metric_names

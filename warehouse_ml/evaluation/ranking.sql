@@ -1,8 +1,10 @@
 -- grain: one row per unit and slice in which a label is known; binary task without weights
--- unit:  roc_auc and average_precision in [0, 1]; n_* count rows
--- null:  roc_auc where only one class is there, average_precision where no label is positive
+-- unit:  roc_auc and average_precision in [0, 1], and their variances
+-- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
+-- A row moves average precision by its own precision and by the precisions of the positives at and below it. Sums over
+-- those are taken of buckets of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
 {{ create_scratch('wml_ranking') }}
 with slices as (
     select
@@ -79,30 +81,90 @@ placed as (
         -- Ranks among all rows less ranks among the own class: the other class alone.
         (counted.rank_sum - counted.first_class_rank - round(counted.last_class_share * counted.n_class))
             / (2e0 * nullif(counted.n_other, 0e0)) as placement,
-        (counted.n_class - counted.first_class_rank + 1) / (counted.n_rows - counted.first_rank + 1) as precision_at_score
+        (counted.n_class - counted.first_class_rank + 1) / (counted.n_rows - counted.first_rank + 1) as precision_at_score,
+        counted.n_rows - counted.first_rank + 1 as n_from,
+        floor(8e0 * ln(counted.n_rows - counted.first_rank + 1)) as bucket
     from counted
+),
+
+buckets as (
+    select
+        placed.slice_id,
+        placed.bucket,
+        {% for side, label in {'positive': 1, 'negative': 0}.items() %}
+        sum(case when placed.label = {{ label }} then 1e0 else 0e0 end) as {{ side }},
+        sum(case when placed.label = {{ label }} then placed.placement end) as {{ side }}_placement,
+        sum(case when placed.label = {{ label }} then placed.placement * placed.placement end) as {{ side }}_placement_squares,
+        {% endfor %}
+        sum(case when placed.label = 1 then placed.precision_at_score else 0e0 end) as precision_sum,
+        sum(case when placed.label = 1 then placed.precision_at_score * placed.precision_at_score else 0e0 end) as precision_squares,
+        sum(case when placed.label = 1 then 1e0 / placed.n_from else 0e0 end) as gain,
+        sum(case when placed.label = 1 then placed.precision_at_score / placed.n_from else 0e0 end) as loss,
+        -- The share of its own bucket that stands at or below a row of it, on average.
+        case when min(placed.n_from) = max(placed.n_from) then 1e0 else (count(*) + 1e0) / (2e0 * count(*)) end as own_share
+    from placed
+    group by
+        placed.slice_id,
+        placed.bucket
+),
+
+summed as (
+    select
+        buckets.slice_id,
+        buckets.positive,
+        buckets.negative,
+        buckets.positive_placement,
+        buckets.negative_placement,
+        buckets.positive_placement_squares,
+        buckets.negative_placement_squares,
+        buckets.precision_sum,
+        buckets.precision_squares,
+        sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
+        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
+        sum(buckets.precision_sum) over slice_rows / nullif(sum(buckets.positive) over slice_rows, 0e0) as average_precision
+    from buckets
+    window
+        slice_rows as (partition by buckets.slice_id),
+        downwards as (
+            partition by buckets.slice_id
+            order by buckets.bucket
+            rows between current row and unbounded following
+        )
 ),
 
 areas as (
     select
-        placed.slice_id,
-        avg(case when placed.label = 1 then placed.placement end) as roc_auc,
-        var_samp(case when placed.label = 1 then placed.placement end)
-            / nullif(count(case when placed.label = 1 then placed.placement end), 0)
-            + var_samp(case when placed.label = 0 then placed.placement end)
-            / nullif(count(case when placed.label = 0 then placed.placement end), 0) as roc_auc_variance,
-        avg(case when placed.label = 1 then placed.precision_at_score end) as average_precision
-    from placed
-    group by placed.slice_id
+        summed.slice_id,
+        {% for side in ['positive', 'negative'] %}
+        sum(summed.{{ side }}) as {{ side }},
+        sum(summed.{{ side }}_placement) as {{ side }}_placement,
+        sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
+        {% endfor %}
+        max(summed.average_precision) as average_precision,
+        sum(
+            summed.precision_squares
+            + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.precision_sum
+            + (summed.gain - summed.loss - summed.average_precision)
+            * (summed.gain - summed.loss - summed.average_precision) * summed.positive
+            + summed.loss * summed.loss * summed.negative
+        ) as influence_squares
+    from summed
+    group by summed.slice_id
 )
 
 select
     slices.unit,
     slices.slice_set,
     slices.slice_value,
-    areas.roc_auc,
-    areas.roc_auc_variance,
-    areas.average_precision
+    areas.positive_placement / nullif(areas.positive, 0e0) as roc_auc,
+    {% for side in ['positive', 'negative'] %}
+    (areas.{{ side }}_placement_squares - areas.{{ side }}_placement * areas.{{ side }}_placement / nullif(areas.{{ side }}, 0e0))
+        / nullif(areas.{{ side }} * (areas.{{ side }} - 1e0), 0e0){% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
+
+    {% endfor %}
+    areas.average_precision,
+    areas.influence_squares / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
+    areas.positive as n_positive
 from areas
 inner join slices
     on areas.slice_id = slices.slice_id

@@ -1,6 +1,6 @@
 -- grain: one row per unit and slice in which a label is known; binary task with weights
--- unit:  roc_auc and average_precision in [0, 1], over weights
--- null:  roc_auc where only one class is there, average_precision where no label is positive
+-- unit:  roc_auc and average_precision in [0, 1], over weights, and their variances
+-- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- As ranking.sql, with sums of weights for counts; windowed sums cost about three times as much as ranks.
 {{ create_scratch('wml_ranking') }}
 with slices as (
@@ -83,40 +83,98 @@ placed as (
         ranked.all_negative,
         1e0 - {{ safe_divide('ranked.negative_from - ranked.negative / 2e0', 'ranked.all_negative') }} as positive_placement,
         {{ safe_divide('ranked.positive_from - ranked.positive / 2e0', 'ranked.all_positive') }} as negative_placement,
-        {{ safe_divide('ranked.positive_from', 'ranked.positive_from + ranked.negative_from') }} as precision_at_score
+        {{ safe_divide('ranked.positive_from', 'ranked.positive_from + ranked.negative_from') }} as precision_at_score,
+        ranked.positive_from + ranked.negative_from as weight_from,
+        case
+            when ranked.positive_from + ranked.negative_from > 0 then floor(8e0 * ln(ranked.positive_from + ranked.negative_from))
+        end as bucket
     from ranked
+),
+
+buckets as (
+    select
+        placed.slice_id,
+        placed.bucket,
+        {% for side in ['positive', 'negative'] %}
+        sum(placed.{{ side }}) as {{ side }},
+        sum(placed.{{ side }}_squares) as {{ side }}_squares,
+        sum(placed.{{ side }} * placed.{{ side }}_placement) as {{ side }}_placement,
+        sum(placed.{{ side }}_squares * placed.{{ side }}_placement) as sq_{{ side }}_placement,
+        sum(placed.{{ side }}_squares * placed.{{ side }}_placement * placed.{{ side }}_placement) as sq_{{ side }}_placement_squares,
+        {% endfor %}
+        sum(placed.positive * placed.precision_at_score) as precision_sum,
+        sum(placed.positive_squares * placed.precision_at_score) as sq_precision,
+        sum(placed.positive_squares * placed.precision_at_score * placed.precision_at_score) as sq_precision_squares,
+        coalesce(sum({{ safe_divide('placed.positive', 'placed.weight_from') }}), 0e0) as gain,
+        coalesce(sum({{ safe_divide('placed.positive * placed.precision_at_score', 'placed.weight_from') }}), 0e0) as loss,
+        (count(*) + 1e0) / (2e0 * count(*)) as own_share
+    from placed
+    group by
+        placed.slice_id,
+        placed.bucket
+),
+
+summed as (
+    select
+        buckets.slice_id,
+        {% for side in ['positive', 'negative'] %}
+        buckets.{{ side }},
+        buckets.{{ side }}_squares,
+        buckets.{{ side }}_placement,
+        buckets.sq_{{ side }}_placement,
+        buckets.sq_{{ side }}_placement_squares,
+        {% endfor %}
+        buckets.precision_sum,
+        buckets.sq_precision,
+        buckets.sq_precision_squares,
+        sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
+        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
+        {{ safe_divide('sum(buckets.precision_sum) over slice_rows', 'sum(buckets.positive) over slice_rows') }} as average_precision
+    from buckets
+    window
+        slice_rows as (partition by buckets.slice_id),
+        downwards as (
+            partition by buckets.slice_id
+            order by buckets.bucket
+            rows between current row and unbounded following
+        )
 ),
 
 sums as (
     select
-        placed.slice_id,
-        max(placed.all_positive) as positive,
-        max(placed.all_negative) as negative,
-        sum(placed.positive_squares) as positive_squares,
-        sum(placed.negative_squares) as negative_squares,
-        sum(placed.positive * placed.positive_placement) as positive_sum,
-        sum(placed.positive * placed.positive_placement * placed.positive_placement) as positive_sum_squares,
-        sum(placed.negative * placed.negative_placement) as negative_sum,
-        sum(placed.negative * placed.negative_placement * placed.negative_placement) as negative_sum_squares,
-        sum(placed.positive * placed.precision_at_score) as precision_sum
-    from placed
+        summed.slice_id,
+        {% for side in ['positive', 'negative'] %}
+        sum(summed.{{ side }}) as {{ side }},
+        sum(summed.{{ side }}_squares) as {{ side }}_squares,
+        sum(summed.{{ side }}_placement) as {{ side }}_placement,
+        sum(summed.sq_{{ side }}_placement) as sq_{{ side }}_placement,
+        sum(summed.sq_{{ side }}_placement_squares) as sq_{{ side }}_placement_squares,
+        {% endfor %}
+        max(summed.average_precision) as average_precision,
+        sum(
+            summed.sq_precision_squares
+            + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.sq_precision
+            + (summed.gain - summed.loss - summed.average_precision)
+            * (summed.gain - summed.loss - summed.average_precision) * summed.positive_squares
+            + summed.loss * summed.loss * summed.negative_squares
+        ) as influence_squares
+    from summed
     group by
-        placed.slice_id
+        summed.slice_id
 )
 
 select
     slices.unit,
     slices.slice_set,
     slices.slice_value,
-    case when sums.negative > 0 then {{ safe_divide('sums.positive_sum', 'sums.positive') }} end as roc_auc,
+    case when sums.negative > 0 then {{ safe_divide('sums.positive_placement', 'sums.positive') }} end as roc_auc,
     {% for side in ['positive', 'negative'] %}
-    {% set mean = safe_divide('sums.' ~ side ~ '_sum', 'sums.' ~ side) %}
-    {% set effective = safe_divide('sums.' ~ side ~ ' * sums.' ~ side, 'sums.' ~ side ~ '_squares') %}
-    ({{ safe_divide('sums.' ~ side ~ '_sum_squares', 'sums.' ~ side) }} - {{ mean }} * {{ mean }})
-        / nullif({{ effective }} - 1e0, 0){% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
+    {{ variance_of_weighted_mean('sums.' ~ side ~ '_placement', 'sums.' ~ side, 'sums.' ~ side ~ '_squares', 'sums.sq_' ~ side ~ '_placement', 'sums.sq_' ~ side ~ '_placement_squares') }}{% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
 
     {% endfor %}
-    {{ safe_divide('sums.precision_sum', 'sums.positive') }} as average_precision
+    sums.average_precision,
+    {{ safe_divide('sums.influence_squares', 'sums.positive * sums.positive - sums.positive_squares') }} as average_precision_variance,
+    {{ safe_divide('sums.positive * sums.positive', 'sums.positive_squares') }} as n_positive
 from sums
 inner join slices
     on sums.slice_id = slices.slice_id

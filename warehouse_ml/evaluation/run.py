@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.compare import write_comparisons
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
+from warehouse_ml.evaluation.fairness import write_fairness
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
-from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
-from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.search import search_slices
-from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
-from warehouse_ml.templates import statement
+from warehouse_ml.evaluation.spec import EvaluationSpec
+from warehouse_ml.evaluation.steps import Steps
+from warehouse_ml.evaluation.suppression import suppress
 from warehouse_ml.warehouses.base import Warehouse
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["EvaluatedWindow", "evaluate"]
 
@@ -34,21 +35,12 @@ SCRATCH = (
     "wml_measured",
     "wml_metric",
     "wml_warnings",
+    "wml_hidden",
+    "wml_strata",
+    "wml_compared",
+    "wml_tested",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "calibration", "drift", "worst_slices")
-_FAIRNESS_METRICS = {
-    "binary": (
-        "selection_rate",
-        "recall",
-        "false_positive_rate",
-        "precision",
-        "accuracy",
-        "false_negative_rate",
-        "roc_auc",
-    ),
-    "multiclass": ("accuracy",),
-    "regression": ("mean_error", "mean_absolute_error"),
-}
+_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices")
 
 
 @dataclass(frozen=True)
@@ -139,6 +131,8 @@ def evaluate(
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
             run_measures(steps, spec, columns)
+            if spec.slices and spec.min_slice_size:
+                suppress(steps, spec)
             # Whether a label is late or will never come is known only with a time that it became known.
             has_warnings = columns.has_label_known_at and any(
                 not row["is_mature"] and 0 < row["n_labelled"] < row["n_requests"] for row in due
@@ -149,7 +143,7 @@ def evaluate(
             steps.run("write_evaluations.sql", has_warnings=has_warnings)
             steps.run("write_metrics.sql")
             if spec.slices:
-                steps.run("fairness.sql", metrics=_FAIRNESS_METRICS[spec.task])
+                write_fairness(steps, spec)
             if spec.task == "binary" and columns.has_score:
                 steps.run("write_calibration.sql")
             if any(row["n_versions"] > 1 for row in due):
@@ -179,95 +173,6 @@ def evaluate(
         )
         for row in due
     ]
-
-
-class Steps:
-    """The statements of one evaluation, with the names and the parameters they share."""
-
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        spec: EvaluationSpec,
-        columns: JoinColumns,
-        as_of: dt.datetime,
-        *,
-        since: dt.datetime | None = None,
-    ) -> None:
-        self._warehouse = warehouse
-        names = {column: f"slice_{index}" for index, column in enumerate(spec.slice_columns)}
-        keys = [(OVERALL, ()), *((", ".join(slice_), slice_) for slice_ in spec.slices)]
-        value_column = "score" if columns.has_score else "prediction"
-        row_columns = ["request_id", value_column, "label", *names.values()]
-        if columns.has_weight:
-            row_columns.append("weight")
-        row_columns += [metric.column for metric in spec.metrics if metric.over == "rows"]
-        self._names: dict[str, Any] = {
-            "task": spec.task,
-            "window": spec.window,
-            "columns": columns,
-            "wilson": "wilson_kish" if columns.has_weight else "wilson",
-            "names": list(names.values()),
-            "slice_columns": [{"column": column, "name": name} for column, name in names.items()],
-            "slices": [
-                {"index": index, "key": key, "names": [names[column] for column in slice_]}
-                for index, (key, slice_) in enumerate(keys)
-            ],
-            "has_since": since is not None,
-            "dialect": warehouse.engine,
-            "own_metrics": spec.metrics,
-            "n_folds": FOLDS,
-            "better": _better(spec),
-            "thresholds": spec.thresholds,
-            "row_columns": [f"asked.{name}" for name in row_columns],
-        }
-        self._parameters = {
-            "evaluation": spec.name,
-            "model": spec.model,
-            "as_of": as_of,
-            "as_of_text": as_of.astimezone(dt.UTC).isoformat(),
-            "definition_hash": spec.definition_hash,
-            "maturity_seconds": spec.maturity_seconds,
-            "min_slice_size": spec.min_slice_size,
-            "threshold": spec.threshold,
-            "since": since,
-            "past_from": spec.past_from(as_of),
-        }
-        self._written = {
-            name: re.compile(re.escape(_written_parameter(name, warehouse.engine)) + r"\b")
-            for name in (*self._parameters, "restate")
-        }
-
-    def run(self, file: str, *, restate: bool = False, join_sql: str = "", **names: Any) -> None:
-        sql = self._render(file, {**names, "join_sql": join_sql})
-        # The user's own text is left out of the search: a dollar in it is no parameter of ours.
-        own = self._render(file, {**names, "join_sql": ""}) if join_sql else sql
-        self._warehouse.run(sql, self._named(own, {**self._parameters, "restate": restate}))
-
-    def fetch(self, file: str) -> list[dict[str, Any]]:
-        sql = self._render(file, {})
-        rows: list[dict[str, Any]] = self._warehouse.fetch(sql, self._named(sql, self._parameters)).to_pylist()
-        return rows
-
-    def _render(self, file: str, names: Mapping[str, Any]) -> str:
-        return statement(__package__, file, self._warehouse.engine, **self._names, **names)
-
-    def _named(self, sql: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters that the statement names; an engine refuses others."""
-        return {name: value for name, value in parameters.items() if self._written[name].search(sql)}
-
-
-def _better(spec: EvaluationSpec) -> dict[str, list[str]]:
-    """Return the metrics of an evaluation by the way in which they are better."""
-    found = {}
-    for way, names in BETTER.items():
-        at = [f"{name}@{threshold}" for name in AT_THRESHOLDS if name in names for threshold in spec.thresholds]
-        found[way] = [*names, *at, *(metric.name for metric in spec.metrics if metric.better == way)]
-    return found
-
-
-@lru_cache
-def _written_parameter(name: str, engine: str) -> str:
-    return statement("warehouse_ml.warehouses", "parameter.sql", engine, name=name)
 
 
 def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:

@@ -28,11 +28,15 @@ _KEYS = (
     "maturity",
     "min_slice_size",
     "reference",
+    "control",
     "metrics",
     "thresholds",
     "drift_reference",
     "search",
 )
+REFERENCES = ("majority", "best")
+"""The largest group; the group whose value is best."""
+
 _GENERAL_KEYS = ("materialized", "tags", "description")
 # So many days of mature windows tell how soon labels come.
 _PAST_DAYS = {"all": 0, "day": 8, "week": 35, "month": 93}
@@ -67,7 +71,10 @@ class EvaluationSpec:
     min_slice_size : int
         A metric of a slice whose own denominator counts fewer rows is not shown.
     reference : mapping of str to str
-        The reference group of a slice key.
+        What the groups of a slice key are compared with: a group, ``'majority'`` or ``'best'``; ``'majority'`` where a
+        key is not named.
+    control : tuple of tuple of str
+        Columns within whose groups the slices are compared as well; two or more are an intersection.
     metrics : tuple of OwnMetric
         The metrics that the file defines.
     thresholds : tuple of float
@@ -89,6 +96,7 @@ class EvaluationSpec:
     maturity_seconds: float = 0.0
     min_slice_size: int = 30
     reference: Mapping[str, str] = field(default_factory=dict)
+    control: tuple[tuple[str, ...], ...] = ()
     metrics: tuple[OwnMetric, ...] = ()
     thresholds: tuple[float, ...] = ()
     drift_reference: str = "training"
@@ -111,7 +119,12 @@ class EvaluationSpec:
                     has=_KEYS,
                     hint=did_you_mean(key, _KEYS),
                 )
-        slices = _slices(config.get("slices"), place)
+        slices = _slices("slice", config.get("slices"), place)
+        control = _slices("control", config.get("control"), place)
+        if control and not slices:
+            raise DefinitionError(
+                "control is set and slices is not", place=place, hint="control compares the groups of slices: name some"
+            )
         task = _choice("task", config.get("task"), TASKS, "binary", place)
         return cls(
             name=name,
@@ -125,6 +138,7 @@ class EvaluationSpec:
             maturity_seconds=_duration(config.get("maturity"), place),
             min_slice_size=_min_slice_size(config.get("min_slice_size"), place),
             reference=_reference(config.get("reference"), [", ".join(names) for names in slices], place),
+            control=control,
             metrics=own_metrics(config.get("metrics"), task, place),
             thresholds=_thresholds(config.get("thresholds"), task, place),
             drift_reference=_choice(
@@ -136,7 +150,18 @@ class EvaluationSpec:
     @property
     def slice_columns(self) -> list[str]:
         """The columns that any slice needs, each once, in order."""
-        return list(dict.fromkeys(column for columns in self.slices for column in columns))
+        return list(dict.fromkeys(column for columns in self.groupings for column in columns))
+
+    @property
+    def groupings(self) -> list[tuple[str, ...]]:
+        """The slices, and those that ``control`` adds: each of its own, and each slice within it."""
+        groupings = list(self.slices)
+        for control in self.control:
+            for slice_ in ((), *self.slices):
+                names = (*slice_, *(name for name in control if name not in slice_))
+                if set(names) not in [set(known) for known in groupings]:
+                    groupings.append(names)
+        return groupings
 
     def past_from(self, as_of: dt.datetime) -> dt.datetime:
         """Return where the newest mature windows start, those from which is seen how soon labels come."""
@@ -203,12 +228,13 @@ def _duration(value: Any, place: str) -> float:
     return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
-def _slices(value: Any, place: str) -> tuple[tuple[str, ...], ...]:
-    hint = "give names of columns, or lists of names for intersections: slices=['origin', ['origin', 'carrier']]"
+def _slices(what: str, value: Any, place: str) -> tuple[tuple[str, ...], ...]:
+    setting = "slices" if what == "slice" else what
+    hint = f"give names of columns, or lists of names for intersections: {setting}=['origin', ['origin', 'carrier']]"
     if value is None:
         return ()
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise DefinitionError(f"slices is {value!r}", place=place, hint=hint)
+        raise DefinitionError(f"{setting} is {value!r}", place=place, hint=hint)
     slices: list[tuple[str, ...]] = []
     for item in value:
         names = [item] if isinstance(item, str) else item
@@ -218,9 +244,9 @@ def _slices(value: Any, place: str) -> tuple[tuple[str, ...], ...]:
             or any(not isinstance(name, str) or not name for name in names)
             or len(set(names)) < len(names)
         ):
-            raise DefinitionError(f"a slice is {item!r}", place=place, hint=hint)
+            raise DefinitionError(f"a {what} is {item!r}", place=place, hint=hint)
         if set(names) in [set(known) for known in slices]:
-            raise DefinitionError(f"the slice {item!r} is given twice", place=place)
+            raise DefinitionError(f"the {what} {item!r} is given twice", place=place)
         slices.append(tuple(names))
     return tuple(slices)
 
@@ -239,9 +265,14 @@ def _search(value: Any, place: str) -> tuple[str, ...]:
 def _reference(value: Any, keys: Sequence[str], place: str) -> dict[str, str]:
     if value is None:
         return {}
+    if isinstance(value, str) and value in REFERENCES:
+        return dict.fromkeys(keys, value)
     if not isinstance(value, Mapping):
         raise DefinitionError(
-            f"reference is {value!r}", place=place, hint="give a value for a slice: reference={'sex': 'male'}"
+            f"reference is {value!r}",
+            place=place,
+            has=REFERENCES,
+            hint="give one of these, or a group for a slice: reference={'sex': 'male'}",
         )
     for key in value:
         if key not in keys:

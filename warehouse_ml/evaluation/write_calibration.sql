@@ -1,6 +1,6 @@
 -- grain: one row per evaluation_id, slice_key, slice_value, bin; overall and single slices
 -- unit:  bin 1 is [0, 0.1), bin 10 is [0.9, 1]; n counts rows, the means are weighted
--- null:  none; a bin without rows has no row, nor has a slice below min_slice_size
+-- null:  none; a bin without rows has no row, nor has a slice whose accuracy is not shown: bins tell of decisions
 insert into {{ 'calibration' | wml }} (
     evaluation_id,
     evaluation,
@@ -43,8 +43,7 @@ slice_bins as (
         summed.bin,
         {{ as_int('summed.n_rows') }} as n,
         summed.mean_prediction,
-        summed.mean_label,
-        sum(summed.n_rows) over (partition by summed.unit, summed.slice_set, summed.slice_value) as n_slice
+        summed.mean_label
     from summed
 )
 
@@ -69,5 +68,9 @@ select
 from slice_bins
 inner join wml_due as due
     on slice_bins.unit = due.unit
-where slice_bins.slice_set = 0
-    or slice_bins.n_slice >= {{ param('min_slice_size') }}
+inner join wml_metric as shown
+    on slice_bins.unit = shown.unit
+    and slice_bins.slice_set = shown.slice_set
+    and slice_bins.slice_value = shown.slice_value
+    and shown.metric = 'accuracy'
+    and not shown.is_suppressed

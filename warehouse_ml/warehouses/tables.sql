@@ -86,7 +86,7 @@ create table if not exists {{ 'metrics' | wml }} (
     better {{ string }}
 );
 
--- grain: one row per evaluation_id, slice_key, metric, aggregate
+-- grain: one row per evaluation_id, slice_key, metric, aggregate, and control_key and control_value where they are set
 create table if not exists {{ 'fairness' | wml }} (
     evaluation_id {{ string }},
     evaluation {{ string }},
@@ -104,7 +104,44 @@ create table if not exists {{ 'fairness' | wml }} (
     lowest_slice {{ string }},
     highest_slice {{ string }},
     p_value {{ double }},
-    p_adjusted {{ double }}
+    p_adjusted {{ double }},
+    ci_method {{ string }},
+    n_groups {{ int }},
+    n_tests {{ int }},
+    farthest_slice {{ string }},
+    control_key {{ string }},
+    control_value {{ string }}
+);
+
+-- grain: one row per evaluation_id, slice_key, slice_value, metric
+create table if not exists {{ 'disparities' | wml }} (
+    evaluation_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    slice_key {{ string }},
+    slice_value {{ string }},
+    metric {{ string }},
+    value {{ double }},
+    n {{ int }},
+    reference {{ string }},
+    reference_slice {{ string }},
+    reference_value {{ double }},
+    disparity {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    ci_method {{ string }},
+    difference {{ double }},
+    p_value {{ double }},
+    p_adjusted {{ double }},
+    n_tests {{ int }},
+    highest_slice {{ string }},
+    ratio_to_highest {{ double }},
+    is_suppressed {{ bool }},
+    reason {{ string }}
 );
 
 -- grain: one row per evaluation_id, reference, input, metric
@@ -248,6 +285,15 @@ create or replace view {{ 'latest_fairness' | wml }} as
 select fairness.*
 from {{ 'fairness' | wml }} as fairness
 where fairness.evaluation_id in (
+    select latest_evaluations.evaluation_id
+    from {{ 'latest_evaluations' | wml }} as latest_evaluations
+);
+
+-- grain: as disparities, but each window only as last restated
+create or replace view {{ 'latest_disparities' | wml }} as
+select disparities.*
+from {{ 'disparities' | wml }} as disparities
+where disparities.evaluation_id in (
     select latest_evaluations.evaluation_id
     from {{ 'latest_evaluations' | wml }} as latest_evaluations
 );

@@ -238,6 +238,28 @@ case
     / nullif({{ safe_divide(weight ~ ' * ' ~ weight, weight_squares) }} - 1e0, 0e0)
 {%- endmacro -%}
 
+{#- The rows of a simple sample whose share varies as much as this weighted one: Kish's effective size, his design effect
+    linearised from the squares of the weights counted and of all. Where all or nothing is counted, the weights alone tell. -#}
+{%- macro effective_rows(counted, among, counted_squares, among_squares) -%}
+case
+    when {{ counted }} > 0 and {{ counted }} < {{ among }} then
+        {{ safe_divide(
+            among ~ ' * ' ~ among,
+            '((' ~ among ~ ' - ' ~ counted ~ ') * ' ~ counted_squares ~ ' / nullif(' ~ counted ~ ', 0e0) + ' ~ counted ~ ' * (' ~ among_squares ~ ' - ' ~ counted_squares ~ ') / nullif(' ~ among ~ ' - ' ~ counted ~ ', 0e0))'
+        ) }}
+    else {{ safe_divide(among ~ ' * ' ~ among, among_squares) }}
+end
+{%- endmacro -%}
+
+{#- The variance of a weighted mean whose weights may have to do with the values: from the weighted sum, and from the
+    sums of values and of squares over squared weights. Without weights, s squared over n. Null over fewer than two. -#}
+{%- macro variance_of_weighted_mean(total, weight, weight_squares, sq_total, sq_squares) -%}
+{{ safe_divide(
+    '(' ~ sq_squares ~ ' - 2e0 * ' ~ safe_divide(total, weight) ~ ' * ' ~ sq_total ~ ' + ' ~ safe_divide(total, weight) ~ ' * ' ~ safe_divide(total, weight) ~ ' * ' ~ weight_squares ~ ')',
+    'case when ' ~ weight ~ ' * ' ~ weight ~ ' > (1e0 + 1e-12) * ' ~ weight_squares ~ ' then ' ~ weight ~ ' * ' ~ weight ~ ' - ' ~ weight_squares ~ ' end'
+) }}
+{%- endmacro -%}
+
 {#- The Jensen-Shannon divergence, to base 2, of two distributions over the same buckets: an aggregate over the buckets
     of their shares, in [0, 1] but for rounding. -#}
 {%- macro jensen_shannon(expected, observed) -%}

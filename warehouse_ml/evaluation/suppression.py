@@ -1,0 +1,295 @@
+"""Suppression that holds: which further slices are hidden, so that no hidden number follows from those shown.
+
+Sums over slices add up, and every mean or rate is such a sum over a number of rows that is shown. So what is shown is a
+system of linear equations in the finest cells, the combinations of all slice columns that occur, and a hidden slice can
+be derived if and only if its sum is a combination of the sums shown. This holds for whoever knows which cells occur and
+how many rows each slice has, and knows nothing of the sums but those shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from warehouse_ml.evaluation.spec import EvaluationSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from warehouse_ml.evaluation.steps import Steps
+
+__all__ = ["FAMILIES", "suppress"]
+
+FAMILIES = {
+    "binary": {
+        1: ("selection_rate", "mean_prediction", "log_loss", "brier_score", "expected_calibration_error"),
+        2: ("n_positive", "prevalence", "mean_label", "calibration_ratio", "average_precision", "roc_auc"),
+    },
+    "multiclass": {},
+    "regression": {},
+}
+"""Metrics that tell each other, and those of every later family: a slice hides whole families, the last ones first.
+
+Of a binary task all that is not named here, and compares decisions with answers, is the third. The numbers of rows,
+positives and predicted positives, and any one further count, tell the whole confusion matrix.
+"""
+
+_EPSILON = 1e-6
+_MOST_STEPS = 5000
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The slices of one unit over its finest cells.
+
+    Parameters
+    ----------
+    member : array of int, shape (n_keys, n_cells)
+        The slice that a cell is in, of each key; slices of all keys are numbered through. The first key is everything.
+    key : array of int, shape (n_slices,)
+        The key of each slice.
+    n_rows : array of float, shape (n_slices,)
+    """
+
+    member: np.ndarray
+    key: np.ndarray
+    n_rows: np.ndarray
+
+
+def suppress(steps: Steps, spec: EvaluationSpec) -> None:
+    """Hide what tells of slices that are too small, in ``wml_metric``.
+
+    Parameters
+    ----------
+    steps : Steps
+        With ``wml_rows`` and ``wml_metric`` at hand.
+    spec : EvaluationSpec
+        Its ``groupings`` are the keys whose slices are shown.
+    """
+    cells = steps.fetch_arrow("suppression_cells.sql")
+    families = FAMILIES[spec.task]
+    n_families = 3 if spec.task == "binary" else 1
+    hidden = hidden_slices(cells, spec, n_families)
+    if hidden.num_rows:
+        steps.load("wml_hidden", hidden)
+        steps.run("suppress.sql", families=families, n_families=n_families)
+
+
+def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.Table:
+    """Return the slices of which something is hidden.
+
+    Parameters
+    ----------
+    cells : pyarrow.Table
+        unit, the slice columns, n_rows, n_positive, n_negative, n_selected and n_rejected of each finest cell.
+    spec : EvaluationSpec
+    n_families : int
+        3 for a binary task, else 1.
+
+    Returns
+    -------
+    pyarrow.Table
+        unit, slice_set, slice_value; hidden_from, the first family that is hidden; small_from, the first that is hidden
+        because the slice is too small, or ``n_families + 1``.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    positions = {column: index for index, column in enumerate(spec.slice_columns)}
+    keys = [(), *([positions[name] for name in names] for names in spec.groupings)]
+    texts = [cells.column(f"slice_{index}") for index in range(len(positions))]
+    codes = [_codes(text) for text in texts]
+    counts = {name: cells.column(f"n_{name}").to_numpy().astype(float) for name in _COUNTED}
+    found: list[dict[str, Any]] = []
+    units = cells.column("unit").to_numpy()
+    for unit in np.unique(units):
+        rows = np.flatnonzero(units == unit)
+        slices = _slices(keys, [code[rows] for code in codes], counts["rows"][rows])
+        sizes = _sizes(slices, {name: values[rows] for name, values in counts.items()}, n_families)
+        hidden_from, small_from = _depths(slices, sizes, spec.min_slice_size)
+        for slice_ in np.flatnonzero(hidden_from <= n_families):
+            key = int(slices.key[slice_])
+            cell = rows[np.flatnonzero(slices.member[key] == slice_)[0]]
+            found.append(
+                {
+                    "unit": int(unit),
+                    "slice_set": key,
+                    "slice_value": ", ".join(texts[index][int(cell)].as_py() for index in keys[key]),
+                    "hidden_from": int(hidden_from[slice_]),
+                    "small_from": int(small_from[slice_]),
+                }
+            )
+    types = {"unit": pa.int64(), "slice_set": pa.int64(), "slice_value": pa.string()}
+    types |= {"hidden_from": pa.int64(), "small_from": pa.int64()}
+    return pa.Table.from_pylist(found, pa.schema(list(types.items())))
+
+
+_COUNTED = ("rows", "positive", "negative", "selected", "rejected")
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    codes: np.ndarray = column.combine_chunks().dictionary_encode().indices.to_numpy()
+    return codes
+
+
+def _slices(keys: Sequence[Sequence[int]], codes: Sequence[np.ndarray], n_rows: np.ndarray) -> Slices:
+    import numpy as np
+
+    members: list[np.ndarray] = []
+    of_key: list[int] = []
+    for number, key in enumerate(keys):
+        slice_of = np.zeros(len(n_rows), dtype=np.int64)
+        for index in key:
+            slice_of = np.unique(slice_of * (int(codes[index].max()) + 1) + codes[index], return_inverse=True)[1]
+        members.append(slice_of + len(of_key))
+        of_key += [number] * (int(slice_of.max()) + 1)
+    member = np.array(members)
+    return Slices(member, np.array(of_key), _sums(member, n_rows, len(of_key)))
+
+
+def _sums(member: np.ndarray, values: np.ndarray, n_slices: int) -> np.ndarray:
+    import numpy as np
+
+    return np.bincount(member.ravel(), np.tile(values, len(member)), minlength=n_slices)
+
+
+def _sizes(slices: Slices, counts: dict[str, np.ndarray], n_families: int) -> list[np.ndarray]:
+    """Return the smallest number of rows that a metric of each family hangs on, the families before it included.
+
+    Rows that are not there need no hiding.
+    """
+    import numpy as np
+
+    sums = {name: _sums(slices.member, values, len(slices.key)) for name, values in counts.items()}
+    sums = {name: np.where(values > 0, values, np.inf) for name, values in sums.items()}
+    labels = np.minimum(sums["positive"], sums["negative"])
+    decisions = np.minimum(sums["selected"], sums["rejected"])
+    return [sums["rows"], labels, np.minimum(labels, decisions)][:n_families]
+
+
+def _depths(slices: Slices, sizes: Sequence[np.ndarray], least: int) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    hidden_from = np.full(len(slices.key), len(sizes) + 1)
+    small_from = hidden_from.copy()
+    hidden = np.zeros(len(slices.key), dtype=bool)
+    for family, size in enumerate(sizes, start=1):
+        small = (size < least) & (slices.key > 0)
+        small_from[small] = np.minimum(small_from[small], family)
+        hidden = protected(slices, hidden | small)
+        hidden_from[hidden] = np.minimum(hidden_from[hidden], family)
+    return hidden_from, small_from
+
+
+def protected(slices: Slices, hidden: np.ndarray) -> np.ndarray:
+    """Hide further slices until none of the hidden ones can be derived.
+
+    Parameters
+    ----------
+    slices : Slices
+    hidden : array of bool, shape (n_slices,)
+
+    Returns
+    -------
+    array of bool, shape (n_slices,)
+        A slice that is everything remains derivable: the overall row is always shown.
+    """
+    import numpy as np
+
+    hidden = hidden.copy()
+    # A slice that is everything is the overall row, which is always shown.
+    hopeless = slices.n_rows == slices.n_rows[0]
+    while hidden.any():
+        derived = np.flatnonzero(_derivable(slices, hidden) & ~hopeless)
+        if not len(derived):
+            break
+        n_hidden = hidden.sum()
+        for slice_ in derived:
+            partners = _standing_alone(slices, hidden, int(slice_))
+            if len(partners):
+                hidden[partners[np.argmin(slices.n_rows[partners])]] = True
+        if hidden.sum() == n_hidden:
+            partners = _near(slices, hidden, int(derived[0]))
+            if len(partners):
+                hidden[partners[np.argmin(slices.n_rows[partners])]] = True
+            else:
+                hopeless[derived[0]] = True
+    return hidden
+
+
+def _derivable(slices: Slices, hidden: np.ndarray) -> np.ndarray:
+    """Return the hidden slices whose sum is a combination of the sums shown.
+
+    A random vector over the cells, less its projection on the sums shown, is a change that nobody who reads them can
+    see. A slice whose own sum it changes cannot be derived. The projection is by conjugate gradients.
+    """
+    import numpy as np
+
+    n_slices = len(slices.key)
+    n_cells = np.bincount(slices.member.ravel(), minlength=n_slices)
+    scale = np.where(hidden, 0.0, 1.0 / np.sqrt(n_cells))
+
+    def forward(change: np.ndarray) -> np.ndarray:
+        return _sums(slices.member, change, n_slices) * scale
+
+    def backward(weights: np.ndarray) -> np.ndarray:
+        spread: np.ndarray = (weights * scale)[slices.member].sum(axis=0)
+        return spread
+
+    change: np.ndarray = np.random.default_rng(0).standard_normal(size=(slices.member.shape[1],))
+    gradient = forward(change)
+    direction, squares = gradient, float(gradient @ gradient)
+    enough = 1e-18 * squares
+    for _ in range(_MOST_STEPS):
+        if squares <= enough:
+            break
+        step = backward(direction)
+        change = change - squares / float(step @ step) * step
+        gradient = forward(change)
+        previous, squares = squares, float(gradient @ gradient)
+        direction = gradient + squares / previous * direction
+    moved = np.abs(_sums(slices.member, change, n_slices))
+    derived: np.ndarray = hidden & (moved < _EPSILON * np.sqrt(n_cells))
+    return derived
+
+
+def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
+    """Return the shown slices that sum up to the slice, or to another with it, where none of them is hidden yet."""
+    import numpy as np
+
+    none: np.ndarray = np.empty(0, dtype=np.int64)
+    own = slices.key[slice_]
+    cells = np.flatnonzero(slices.member[own] == slice_)
+    for key in range(1, len(slices.member)):
+        parts: np.ndarray = np.unique(slices.member[key, cells])
+        if key != own and slices.n_rows[parts].sum() == slices.n_rows[slice_] and not hidden[parts].any():
+            return parts
+    for key in range(len(slices.member)):
+        wholes: np.ndarray = np.unique(slices.member[key, cells])
+        if key == own or len(wholes) > 1 or hidden[wholes[0]]:
+            continue
+        parts = np.unique(slices.member[own, slices.member[key] == wholes[0]])
+        others: np.ndarray = parts[parts != slice_]
+        if slices.n_rows[parts].sum() == slices.n_rows[wholes[0]] and not hidden[others].any():
+            if len(others):
+                return others
+            if key:
+                return wholes
+    return none
+
+
+def _near(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
+    """Return shown slices of the same key, if any share a slice of another key with it then those; or others."""
+    import numpy as np
+
+    own = slices.key[slice_]
+    crossing = np.unique(slices.member[1:, slices.member[own] == slice_])
+    touched = np.unique(slices.member[own, np.isin(slices.member[1:], crossing).any(axis=0)])
+    everything = np.flatnonzero(slices.key > 0)
+    for choice in (touched, crossing, everything[slices.key[everything] == own], everything):
+        shown: np.ndarray = choice[~hidden[choice]]
+        if len(shown):
+            return shown
+    return np.empty(0, dtype=np.int64)
