@@ -38,7 +38,7 @@ insert into wml_measured (
     value,
     variance,
     denominator,
-    denominator_squares,
+    n_effective,
     n_own,
     null_reason
 )
@@ -248,7 +248,7 @@ select
     measured.value,
     measured.variance,
     measured.denominator,
-    measured.denominator_squares,
+    {{ safe_divide('measured.denominator * measured.denominator', 'measured.denominator_squares') }} as n_effective,
     measured.n_own,
     case
         when measured.n_labelled = 0 then 'no labels known at as_of'

@@ -31,7 +31,7 @@ insert into wml_measured (
     ci_method,
     value,
     denominator,
-    denominator_squares,
+    n_effective,
     n_own,
     null_reason
 )
@@ -128,6 +128,11 @@ measured as (
         end as denominator_squares,
         case rate_names.rate
             {% for rate, (counted, among) in rates.items() %}
+            when {{ rate | literal }} then {{ 'placed.squares_selected_positive + placed.squares_rejected_negative' if counted == 'correct' else 'placed.squares_' ~ counted }}
+            {% endfor %}
+        end as numerator_squares,
+        case rate_names.rate
+            {% for rate, (counted, among) in rates.items() %}
             when {{ rate | literal }} then placed.n_{{ among }}
             {% endfor %}
         end as n_own
@@ -145,7 +150,11 @@ select
     {{ wilson | literal }} as ci_method,
     {{ safe_divide('measured.numerator', 'measured.denominator') }} as value,
     measured.denominator,
-    measured.denominator_squares,
+    {% if columns.has_weight %}
+    {{ effective_rows('measured.numerator', 'measured.denominator', 'measured.numerator_squares', 'measured.denominator_squares') }} as n_effective,
+    {% else %}
+    {{ safe_divide('measured.denominator * measured.denominator', 'measured.denominator_squares') }} as n_effective,
+    {% endif %}
     measured.n_own,
     case
         when measured.n_labelled = 0 then 'no labels known at as_of'
