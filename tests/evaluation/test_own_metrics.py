@@ -178,6 +178,7 @@ def test_a_macro_gives_the_expression_and_a_rule_may_ask_for_it(tmp_path):
     write(root, "sql/macros/cost.sql", MACRO)
     defined = "metrics={'cost': {'counts': cost(5, 1), 'better': 'lower', 'low': 0}}, slices=['region']"
     edit(root, "sql/evaluation/churn.sql", "slices=['region']", defined)
+    edit(root, "sql/evaluation/churn.sql", "min_slice_size=10", "min_slice_size=0")
     ok(root, "run", "--since", "2024-02-05", "--as-of", "2024-02-26")
     asked = (
         "select slice_value, value = (5 * fn + fp) / n as is_right, ci_lower < value and value < ci_upper as is_inside "

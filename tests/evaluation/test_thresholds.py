@@ -63,7 +63,7 @@ def near(value: Any) -> Any:
 
 def evaluated(warehouse: DuckDBWarehouse, name: str, **config: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Return the rows of an evaluation by slice and metric, without what names the evaluation."""
-    spec = make_spec(name=name, slices=["grp"], min_slice_size=2, **config)
+    spec = make_spec(name=name, slices=["grp"], min_slice_size=0, **config)
     evaluate(warehouse, spec, "select * from joined_rows", as_of=AS_OF)
     shown = ("value", "ci_lower", "ci_upper", "ci_method", "n", "denominator", "is_suppressed", "reason", "better")
     return {
