@@ -32,9 +32,10 @@ def command(
     """Evaluate each window that is due, for the evaluations NAMES (all by default).
 
     The weekly command: it builds what the evaluations read, scores the requests that are due, joins them with the
-    answers known at the clock, and writes metrics, fairness, calibration and drift. A window is due when it has
-    ended and was never evaluated, or when its requests, answers or definition changed before it was evaluated as
-    mature; --restate looks at every window again. Running it again changes nothing.
+    answers known at the clock, and writes metrics, fairness, calibration, drift and comparisons of versions. A window
+    is due when it has ended and was never evaluated, or when its requests, answers or definition changed before it
+    was evaluated as mature, or an answer became known after; --restate looks at every window again. Running it again
+    changes nothing. A warning says of a window that is not mature what its answers so far would mislead about.
     """
     from warehouse_ml.evaluation import worst_slices
     from warehouse_ml.loop import evaluate_step
