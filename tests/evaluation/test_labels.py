@@ -106,7 +106,8 @@ def test_a_group_whose_labels_come_sooner_is_named(run):
     for i, region in enumerate(rows["region"]):
         if region == "south":
             rows["label_known_at"][i] += 3 * DAY
-    window = last_week(run(rows, as_of=FIRST_DAY + 5 * WEEK, slices=["region"], **WEEKLY))
+    rows["half"] = rows["region"]
+    window = last_week(run(rows, as_of=FIRST_DAY + 5 * WEEK, slices=[["half", "region"], "region"], **WEEKLY))
     start = FIRST_DAY + 4 * WEEK
     known = {region: [0, 0] for region in ("north", "south")}
     for at, known_at, region in zip(rows["requested_at"], rows["label_known_at"], rows["region"], strict=True):

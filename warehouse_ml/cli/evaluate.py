@@ -39,9 +39,10 @@ def command(
     """Evaluate each window that is due, for the evaluations NAMES (all by default).
 
     The weekly command: it builds what the evaluations read, scores the requests that are due, joins them with the
-    answers known at the clock, and writes metrics, fairness, calibration and drift. A window is due when it has
-    ended and was never evaluated, or when its requests, answers or definition changed before it was evaluated as
-    mature; --restate looks at every window again. Running it again changes nothing.
+    answers known at the clock, and writes metrics, fairness, calibration, drift and comparisons of versions. A window
+    is due when it has ended and was never evaluated, or when its requests, answers or definition changed before it
+    was evaluated as mature, or an answer became known after; --restate looks at every window again. Running it again
+    changes nothing. A warning says of a window that is not mature what its answers so far would mislead about.
 
     --search writes wml.worst_slices: the values, and pairs of values, of the slice columns (or of those that the file
     names: search=[...]) for which the loss is higher than over all other rows.

@@ -11,6 +11,13 @@
 abs({{ k1 }} / {{ n1 }} - {{ k2 }} / {{ n2 }})
             / sqrt(nullif(({{ k1 }} + {{ k2 }}) * ({{ n1 }} + {{ n2 }} - {{ k1 }} - {{ k2 }}) / (({{ n1 }} + {{ n2 }}) * {{ n1 }} * {{ n2 }}), 0e0))
 {%- endmacro %}
+{% set found = namespace(single=[]) %}
+{% for slice in slices %}
+{% if slice.names | length == 1 %}
+{% set found.single = found.single + [slice.index] %}
+{% endif %}
+{% endfor %}
+{% set single = found.single %}
 {{ create_scratch('wml_warnings') }}
 with immature as (
     select
@@ -148,6 +155,7 @@ outcome_warnings as (
 ),
 {% endif %}
 
+{% if single %}
 groups as (
     select
         shown.unit,
@@ -170,7 +178,7 @@ groups as (
     inner join immature
         on shown.unit = immature.unit
     where shown.metric = 'label_coverage'
-        and shown.slice_set > 0
+        and shown.slice_set in ({{ single | join(', ') }})
         and shown.denominator >= 30
         and shown.denominator >= {{ param('min_slice_size') }}
 ),
@@ -209,25 +217,28 @@ group_warnings as (
     ) = 1
 ),
 
+{% endif %}
 sentences as (
     select
         immature.unit,
         immature.coverage,
-        concat_ws(
-            '; ',
+        substr(
             {% if task == 'binary' %}
-            outcome_warnings.one_sided,
-            outcome_warnings.sooner,
+            coalesce('; ' || outcome_warnings.one_sided, '')
+            || coalesce('; ' || outcome_warnings.sooner, '') ||
             {% endif %}
-            group_warnings.sooner
+            {{ "coalesce('; ' || group_warnings.sooner, '')" if single else "''" }},
+            3
         ) as text
     from immature
     {% if task == 'binary' %}
     left join outcome_warnings
         on immature.unit = outcome_warnings.unit
     {% endif %}
+    {% if single %}
     left join group_warnings
         on immature.unit = group_warnings.unit
+    {% endif %}
 )
 
 select
