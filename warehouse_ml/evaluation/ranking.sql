@@ -1,5 +1,6 @@
 -- grain: one row per unit and slice in which a label is known; binary task without weights
--- unit:  roc_auc and average_precision in [0, 1], and their variances
+-- unit:  roc_auc and average_precision in [0, 1], and their variances; average_precision_optimism is by how much the
+--        sample's exceeds the population's on average, as each positive counts in its own precision
 -- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
@@ -119,6 +120,8 @@ summed as (
         buckets.negative_placement_squares,
         buckets.precision_sum,
         buckets.precision_squares,
+        buckets.gain as own_gain,
+        buckets.loss as own_loss,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
         sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
         sum(buckets.precision_sum) over slice_rows / nullif(sum(buckets.positive) over slice_rows, 0e0) as average_precision
@@ -141,6 +144,7 @@ areas as (
         sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
         {% endfor %}
         max(summed.average_precision) as average_precision,
+        sum(summed.own_gain - summed.own_loss) as optimism,
         sum(
             summed.precision_squares
             + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.precision_sum
@@ -164,6 +168,7 @@ select
     {% endfor %}
     areas.average_precision,
     areas.influence_squares / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
+    {{ safe_divide('areas.optimism', 'areas.positive') }} as average_precision_optimism,
     areas.positive as n_positive
 from areas
 inner join slices
