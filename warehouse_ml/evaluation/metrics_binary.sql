@@ -258,7 +258,6 @@ parts as (
                 'totals.positive * totals.positive'
             ) }}
         end as variance,
-        case when metric_names.metric = 'average_precision' then ranking.average_precision - ranking.average_precision_optimism end as centre,
         {% for bound in ['lower', 'upper'] %}
         {% set direction = '-' if bound == 'lower' else '+' %}
         case metric_names.metric
@@ -362,7 +361,6 @@ select
     end as ci_method,
     coalesce(parts.ready, {{ safe_divide('parts.numerator', 'coalesce(parts.divisor, parts.denominator)') }}) as value,
     parts.variance,
-    parts.centre,
     parts.ci_lower,
     parts.ci_upper,
     parts.denominator,

@@ -218,7 +218,6 @@ select
         when '{{ name }}' then {{ safe_divide('variances.' ~ name, 'totals.weight * totals.weight') }}
         {% endfor %}
     end as variance,
-    cast(null as {{ type('double') }}) as centre,
     {% for bound, sign in {'lower': '-', 'upper': '+'}.items() %}
     case metric_names.metric
         when 'balanced_accuracy' then means.balanced_accuracy {{ sign }} {{ safe_divide('means.recall_' ~ bound, 'means.n_labels') }}

@@ -129,7 +129,6 @@ select
             'sums.label_spread * sums.label_spread'
         ) }}
     end as variance,
-    cast(null as {{ type('double') }}) as centre,
     {% for bound in ['lower', 'upper'] %}
     case when metric_names.metric = 'median_absolute_error' then sums.ci_{{ bound }} end as ci_{{ bound }},
     {% endfor %}

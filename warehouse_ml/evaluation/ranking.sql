@@ -1,11 +1,11 @@
 -- grain: one row per unit and slice in which a label is known; binary task without weights
--- unit:  roc_auc and average_precision in [0, 1], and their variances; average_precision_optimism is by how much the
---        sample's exceeds the population's on average, as each positive counts in its own precision
+-- unit:  roc_auc and average_precision in [0, 1], and their variances
 -- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
--- A row moves average precision by its own precision and by the precisions of the positives at and below it. Sums over
--- those are taken of buckets of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
+-- A row moves average precision by its own precision and by the precisions of the positives at and below it, which are
+-- those without it (delete-one: the infinitesimal form is too small near the top). Sums over those are taken of buckets
+-- of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
 {{ create_scratch('wml_ranking') }}
 with slices as (
     select
@@ -99,8 +99,8 @@ buckets as (
         {% endfor %}
         sum(case when placed.label = 1 then placed.precision_at_score else 0e0 end) as precision_sum,
         sum(case when placed.label = 1 then placed.precision_at_score * placed.precision_at_score else 0e0 end) as precision_squares,
-        sum(case when placed.label = 1 then 1e0 / placed.n_from else 0e0 end) as gain,
-        sum(case when placed.label = 1 then placed.precision_at_score / placed.n_from else 0e0 end) as loss,
+        sum(case when placed.label = 1 then 1e0 / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as gain,
+        sum(case when placed.label = 1 then placed.precision_at_score / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as loss,
         -- The share of its own bucket that stands at or below a row of it, on average.
         case when min(placed.n_from) = max(placed.n_from) then 1e0 else (count(*) + 1e0) / (2e0 * count(*)) end as own_share
     from placed
@@ -120,8 +120,6 @@ summed as (
         buckets.negative_placement_squares,
         buckets.precision_sum,
         buckets.precision_squares,
-        buckets.gain as own_gain,
-        buckets.loss as own_loss,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
         sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
         sum(buckets.precision_sum) over slice_rows / nullif(sum(buckets.positive) over slice_rows, 0e0) as average_precision
@@ -144,7 +142,6 @@ areas as (
         sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
         {% endfor %}
         max(summed.average_precision) as average_precision,
-        sum(summed.own_gain - summed.own_loss) as optimism,
         sum(
             summed.precision_squares
             + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.precision_sum
@@ -168,7 +165,6 @@ select
     {% endfor %}
     areas.average_precision,
     areas.influence_squares / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
-    {{ safe_divide('areas.optimism', 'areas.positive') }} as average_precision_optimism,
     areas.positive as n_positive
 from areas
 inner join slices

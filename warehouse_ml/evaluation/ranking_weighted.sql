@@ -1,6 +1,5 @@
 -- grain: one row per unit and slice in which a label is known; binary task with weights
--- unit:  roc_auc and average_precision in [0, 1], over weights, and their variances; average_precision_optimism is by how
---        much the sample's exceeds the population's on average, as each positive counts in its own precision
+-- unit:  roc_auc and average_precision in [0, 1], over weights, and their variances
 -- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- As ranking.sql, with sums of weights for counts; windowed sums cost about three times as much as ranks.
 {{ create_scratch('wml_ranking') }}
@@ -85,7 +84,11 @@ placed as (
         1e0 - {{ safe_divide('ranked.negative_from - ranked.negative / 2e0', 'ranked.all_negative') }} as positive_placement,
         {{ safe_divide('ranked.positive_from - ranked.positive / 2e0', 'ranked.all_positive') }} as negative_placement,
         {{ safe_divide('ranked.positive_from', 'ranked.positive_from + ranked.negative_from') }} as precision_at_score,
-        ranked.positive_from + ranked.negative_from as weight_from,
+        ranked.positive_from + ranked.negative_from - case
+            when (ranked.positive_from + ranked.negative_from) * ranked.positive > (1e0 + 1e-9) * ranked.positive_squares
+                then ranked.positive_squares / nullif(ranked.positive, 0e0)
+            else 0e0
+        end as weight_above,
         case
             when ranked.positive_from + ranked.negative_from > 0 then floor(8e0 * ln(ranked.positive_from + ranked.negative_from))
         end as bucket
@@ -106,9 +109,8 @@ buckets as (
         sum(placed.positive * placed.precision_at_score) as precision_sum,
         sum(placed.positive_squares * placed.precision_at_score) as sq_precision,
         sum(placed.positive_squares * placed.precision_at_score * placed.precision_at_score) as sq_precision_squares,
-        coalesce(sum({{ safe_divide('placed.positive', 'placed.weight_from') }}), 0e0) as gain,
-        coalesce(sum({{ safe_divide('placed.positive * placed.precision_at_score', 'placed.weight_from') }}), 0e0) as loss,
-        coalesce(sum({{ safe_divide('placed.positive_squares * (1e0 - placed.precision_at_score)', 'placed.weight_from') }}), 0e0) as optimism,
+        coalesce(sum({{ safe_divide('placed.positive', 'placed.weight_above') }}), 0e0) as gain,
+        coalesce(sum({{ safe_divide('placed.positive * placed.precision_at_score', 'placed.weight_above') }}), 0e0) as loss,
         (count(*) + 1e0) / (2e0 * count(*)) as own_share
     from placed
     group by
@@ -129,7 +131,6 @@ summed as (
         buckets.precision_sum,
         buckets.sq_precision,
         buckets.sq_precision_squares,
-        buckets.optimism,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
         sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
         {{ safe_divide('sum(buckets.precision_sum) over slice_rows', 'sum(buckets.positive) over slice_rows') }} as average_precision
@@ -154,7 +155,6 @@ sums as (
         sum(summed.sq_{{ side }}_placement_squares) as sq_{{ side }}_placement_squares,
         {% endfor %}
         max(summed.average_precision) as average_precision,
-        sum(summed.optimism) as optimism,
         sum(
             summed.sq_precision_squares
             + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.sq_precision
@@ -178,7 +178,6 @@ select
     {% endfor %}
     sums.average_precision,
     {{ safe_divide('sums.influence_squares', 'sums.positive * sums.positive - sums.positive_squares') }} as average_precision_variance,
-    {{ safe_divide('sums.optimism', 'sums.positive') }} as average_precision_optimism,
     {{ safe_divide('sums.positive * sums.positive', 'sums.positive_squares') }} as n_positive
 from sums
 inner join slices
