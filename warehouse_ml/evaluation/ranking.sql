@@ -121,11 +121,9 @@ summed as (
         buckets.precision_sum,
         buckets.precision_squares,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
-        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
-        sum(buckets.precision_sum) over slice_rows / nullif(sum(buckets.positive) over slice_rows, 0e0) as average_precision
+        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss
     from buckets
     window
-        slice_rows as (partition by buckets.slice_id),
         downwards as (
             partition by buckets.slice_id
             order by buckets.bucket
@@ -141,14 +139,13 @@ areas as (
         sum(summed.{{ side }}_placement) as {{ side }}_placement,
         sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
         {% endfor %}
-        max(summed.average_precision) as average_precision,
+        sum(summed.precision_sum) as precision_sum,
+        -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
         sum(
-            summed.precision_squares
-            + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.precision_sum
-            + (summed.gain - summed.loss - summed.average_precision)
-            * (summed.gain - summed.loss - summed.average_precision) * summed.positive
-            + summed.loss * summed.loss * summed.negative
-        ) as influence_squares
+            summed.precision_squares + 2e0 * (summed.gain - summed.loss) * summed.precision_sum
+            + (summed.gain - summed.loss) * (summed.gain - summed.loss) * summed.positive + summed.loss * summed.loss * summed.negative
+        ) as influence_squares,
+        sum(summed.precision_sum + (summed.gain - summed.loss) * summed.positive) as positive_influence
     from summed
     group by summed.slice_id
 )
@@ -163,8 +160,11 @@ select
         / nullif(areas.{{ side }} * (areas.{{ side }} - 1e0), 0e0){% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
 
     {% endfor %}
-    areas.average_precision,
-    areas.influence_squares / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
+    areas.precision_sum / nullif(areas.positive, 0e0) as average_precision,
+    (
+        areas.influence_squares - 2e0 * areas.precision_sum / nullif(areas.positive, 0e0) * areas.positive_influence
+        + areas.precision_sum * areas.precision_sum / nullif(areas.positive, 0e0)
+    ) / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
     areas.positive as n_positive
 from areas
 inner join slices
