@@ -79,9 +79,14 @@ def check(rows: dict[str, Any], found: dict[str, Any], mask: np.ndarray) -> None
     known = mask & np.array([x is not None for x in label])
     y = np.array([bool(x) for x in label])[known]
     weight = np.asarray(rows["sample_weight"])[known] if "sample_weight" in rows else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        want = oracle(y, np.asarray(rows["score"])[known], weight)
+    score = np.asarray(rows["score"])[known]
+    # A row that weighs nothing is in the counts of rows alone.
+    heavy = np.ones(len(y), dtype=bool) if weight is None else weight > 0
+    want = dict.fromkeys(OUTCOMES, 0.0)
+    if heavy.any():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            want = oracle(y[heavy], score[heavy], None if weight is None else weight[heavy])
     counts = {"n_requests": mask.sum(), "n_labelled": known.sum(), "n_positive": y.sum()}
     counts["label_coverage"] = known.sum() / mask.sum()
     want |= {name: float(value) for name, value in counts.items()}

@@ -112,6 +112,7 @@ bounded as (
             when widened.scale is null then null
             when widened.scale in ('wilson', 'wilson_kish', 'wilson_jaccard', 'edge')
                 then case when widened.n_interval > 0 and (widened.scale <> 'edge' or widened.variance is not null) then {{ wilson_bound('widened.share', 'widened.n_interval') }} end
+            when widened.scale in ('normal', 'log', 'log_complement', 'delong', 'logit') and widened.half_width is null then null
             when widened.scale = 'normal' then widened.value {{ sign }} widened.half_width
             when widened.scale = 'log' then widened.value * exp(least(700e0, {{ sign }}widened.half_width / widened.value))
             when widened.scale = 'log_complement'
