@@ -116,7 +116,9 @@ def test_a_hidden_group_keeps_its_row_and_shows_nothing(run, warehouse):
     assert (found["a"]["disparity"], found["a"]["difference"]) == (None, None)
     assert found["a"]["reason"] == "the reference group has no value that is shown"
     run(rows, slices=["group"], reference={"group": "nobody"}, definition_hash="d2")
-    assert disparities_of(warehouse, "group", "recall")["a"]["reason"] == "the reference group has no value that is shown"
+    assert (
+        disparities_of(warehouse, "group", "recall")["a"]["reason"] == "the reference group has no value that is shown"
+    )
 
 
 def test_what_is_compared_within_a_control_is_fairlearns(run, warehouse):
