@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from sklearn import metrics as sk
 from statsmodels.stats.proportion import proportion_confint
 
 from .conftest import metrics_of
 
+Z = 1.959963984540054
 OUTCOMES = ("true_negatives", "false_positives", "false_negatives", "true_positives")
 
 
@@ -136,43 +138,64 @@ def test_wilson_intervals_count_the_rows_of_the_metrics_own_denominator(run, war
     assert (recall["ci_lower"], recall["ci_upper"]) == pytest.approx(want, abs=1e-12)
 
 
-def test_weights_shrink_the_effective_number_of_rows(run, warehouse):
+def test_the_effective_rows_of_a_rate_are_those_of_a_simple_sample_that_varies_as_much(run, warehouse):
     rows = binary_rows(300, seed=6, weighted=True)
     run(rows)
     row = metrics_of(warehouse)["all"]["selection_rate"]
-    w = rows["sample_weight"]
-    effective = w.sum() ** 2 / (w**2).sum()
-    want = proportion_confint(row["value"] * effective, effective, method="wilson")
+    w, share = rows["sample_weight"], row["value"]
+    linearised = (w**2 * ((rows["score"] >= 0.5) - share) ** 2).sum() / w.sum() ** 2
+    effective = share * (1 - share) / linearised
+    want = proportion_confint(share * effective, effective, method="wilson")
     assert row["ci_method"] == "wilson_kish"
     assert row["denominator"] == pytest.approx(w.sum())
     assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
 
 
-def delong(y: np.ndarray, s: np.ndarray) -> float:
+def test_where_everything_is_counted_the_weights_alone_tell_the_effective_rows(run, warehouse):
+    rows = binary_rows(100, seed=6, weighted=True)
+    run({**rows, "score": [0.9] * 100})
+    row = metrics_of(warehouse)["all"]["selection_rate"]
+    w = rows["sample_weight"]
+    effective = w.sum() ** 2 / (w**2).sum()
+    want = proportion_confint(effective, effective, method="wilson")
+    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
+
+
+def delong(y: np.ndarray, s: np.ndarray, w: np.ndarray | None = None) -> float:
+    """The variance by placements, each weighted."""
     beats = (s[y][:, None] > s[~y][None, :]) + 0.5 * (s[y][:, None] == s[~y][None, :])
-    return float(np.var(beats.mean(1), ddof=1) / y.sum() + np.var(beats.mean(0), ddof=1) / (~y).sum())
+    w = np.ones(len(y)) if w is None else w
+    total = 0.0
+    for mine, placement in ((w[y], beats @ w[~y] / w[~y].sum()), (w[~y], w[y] @ beats / w[y].sum())):
+        centre = np.average(placement, weights=mine)
+        total += (mine**2 * (placement - centre) ** 2).sum() / (mine.sum() ** 2 - (mine**2).sum())
+    return float(total)
+
+
+def logit_interval(value: float, variance: float) -> tuple[float, float]:
+    half = Z * np.sqrt(variance) / (value * (1 - value))
+    return tuple(float(expit(logit(value) + sign * half)) for sign in (-1, 1))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_interval_of_the_area_is_delongs(run, warehouse, weighted):
-    rows = binary_rows(300, seed=7, digits=1)
-    if weighted:
-        rows["sample_weight"] = [2.0] * 300
+@pytest.mark.parametrize("digits", [1, 6])
+def test_the_interval_of_the_area_is_delongs_on_log_odds(run, warehouse, weighted, digits):
+    rows = binary_rows(300, seed=7, digits=digits, weighted=weighted)
     run(rows)
     row = metrics_of(warehouse)["all"]["roc_auc"]
-    half = 1.959963984540054 * np.sqrt(delong(np.array(rows["label"]), rows["score"]))
+    variance = delong(np.array(rows["label"]), rows["score"], rows.get("sample_weight"))
     assert row["ci_method"] == "delong"
-    assert row["ci_upper"] - row["value"] == pytest.approx(half, abs=1e-10)
-    assert row["value"] - row["ci_lower"] == pytest.approx(half, abs=1e-10)
+    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(logit_interval(row["value"], variance), abs=1e-10)
 
 
-def test_the_interval_of_a_mean_is_normal(run, warehouse):
+def test_the_interval_of_a_mean_in_0_to_1_stands_on_log_odds(run, warehouse):
     rows = binary_rows(200, seed=8)
     run(rows)
     row = metrics_of(warehouse)["all"]["brier_score"]
     losses = (rows["score"] - np.array(rows["label"])) ** 2
-    half = 1.959963984540054 * losses.std(ddof=1) / np.sqrt(200)
-    assert (row["ci_method"], row["ci_upper"] - row["value"]) == ("normal", pytest.approx(half, abs=1e-12))
+    assert row["ci_method"] == "logit"
+    want = logit_interval(losses.mean(), losses.var(ddof=1) / 200)
+    assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
 
 
 def test_the_confusion_that_tensorflow_model_analysis_publishes(run, warehouse):

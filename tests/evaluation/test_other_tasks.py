@@ -77,6 +77,19 @@ def test_the_mean_error_has_a_normal_interval(run, warehouse):
     assert row["ci_upper"] - row["value"] == pytest.approx(half, rel=1e-6)
 
 
+def multiclass_oracle(y: np.ndarray, p: np.ndarray, w: np.ndarray | None) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        want = {
+            "accuracy": sk.accuracy_score(y, p, sample_weight=w),
+            "balanced_accuracy": sk.balanced_accuracy_score(y, p, sample_weight=w),
+        }
+        for name, function in {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}.items():
+            for average in ("macro", "micro", "weighted"):
+                want[f"{name}_{average}"] = function(y, p, average=average, sample_weight=w, zero_division=0)
+    return want
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_many_classes_agree_with_scikit_learn(run, warehouse, weighted):
     rng = np.random.default_rng(4)
@@ -91,17 +104,5 @@ def test_many_classes_agree_with_scikit_learn(run, warehouse, weighted):
     for value, found in {**metrics_of(warehouse), **metrics_of(warehouse, "group")}.items():
         mask = np.ones(240, dtype=bool) if value == "all" else np.array(rows["group"]) == value
         y, p, w = label[mask], prediction[mask], weight[mask] if weight is not None else None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            want = {
-                "accuracy": sk.accuracy_score(y, p, sample_weight=w),
-                "balanced_accuracy": sk.balanced_accuracy_score(y, p, sample_weight=w),
-            }
-            for name, function in {
-                "precision": sk.precision_score,
-                "recall": sk.recall_score,
-                "f1": sk.f1_score,
-            }.items():
-                for average in ("macro", "micro", "weighted"):
-                    want[f"{name}_{average}"] = function(y, p, average=average, sample_weight=w, zero_division=0)
+        want = multiclass_oracle(y, p, w)
         assert {name: found[name]["value"] for name in want} == pytest.approx(want, abs=1e-12)

@@ -93,7 +93,7 @@ widened as (
             else shown.n_effective
         end as n_interval,
         -- Of F1 back to the share of true positives among all that is positive or called so.
-        shown.value / (2e0 - shown.value) as jaccard,
+        case when shown.ci_method = 'wilson_jaccard' then shown.value / (2e0 - shown.value) else shown.value end as share,
         shown.n_rows,
         shown.denominator,
         shown.n_effective,
@@ -113,12 +113,8 @@ bounded as (
         {% for bound, (sign, opposite, wilson_bound) in {'lower': ('-', '+', wilson_lower), 'upper': ('+', '-', wilson_upper)}.items() %}
         case
             when widened.scale is null then null
-            when widened.scale in ('wilson', 'wilson_kish') and widened.n_interval > 0
-                then {{ wilson_bound('widened.value', 'widened.n_interval') }}
-            when widened.scale = 'edge' and widened.variance is not null and widened.n_interval > 0
-                then {{ wilson_bound('widened.value', 'widened.n_interval') }}
-            when widened.scale = 'wilson_jaccard' and widened.n_interval > 0
-                then 2e0 - 2e0 / (1e0 + {{ wilson_bound('widened.jaccard', 'widened.n_interval') }})
+            when widened.scale in ('wilson', 'wilson_kish', 'wilson_jaccard', 'edge')
+                then case when widened.n_interval > 0 and (widened.scale <> 'edge' or widened.variance is not null) then {{ wilson_bound('widened.share', 'widened.n_interval') }} end
             when widened.scale = 'normal' then widened.value {{ sign }} widened.half_width
             when widened.scale = 'log' then widened.value * exp(least(700e0, {{ sign }}widened.half_width / widened.value))
             when widened.scale = 'log_complement'
@@ -134,6 +130,7 @@ bounded as (
         end as ci_{{ bound }},
         {% endfor %}
         widened.ci_method,
+        widened.scale,
         widened.n_rows,
         widened.denominator,
         widened.n_effective,
@@ -151,18 +148,15 @@ select
     bounded.metric,
     bounded.value,
     -- Rounding never leaves the value outside.
+    {% for bound, (beyond, edge) in {'lower': ('>', '0e0'), 'upper': ('<', '1e0')}.items() %}
     case
-        when bounded.metric = 'expected_calibration_error' and bounded.ci_lower < 0 then 0e0
         when bounded.ci_lower is null or bounded.ci_upper is null then null
-        when bounded.ci_lower > bounded.value then bounded.value
-        else bounded.ci_lower
-    end as ci_lower,
-    case
-        when bounded.metric = 'expected_calibration_error' and bounded.ci_upper > 1 then 1e0
-        when bounded.ci_lower is null or bounded.ci_upper is null then null
-        when bounded.ci_upper < bounded.value then bounded.value
-        else bounded.ci_upper
-    end as ci_upper,
+        when bounded.metric = 'expected_calibration_error' and bounded.ci_{{ bound }} {{ '<' if bound == 'lower' else '>' }} {{ edge }} then {{ edge }}
+        when bounded.scale = 'wilson_jaccard' then 2e0 - 2e0 / (1e0 + bounded.ci_{{ bound }})
+        when bounded.ci_{{ bound }} {{ beyond }} bounded.value then bounded.value
+        else bounded.ci_{{ bound }}
+    end as ci_{{ bound }},
+    {% endfor %}
     case when bounded.ci_lower is not null and bounded.ci_upper is not null then bounded.ci_method end as ci_method,
     {{ as_int('bounded.n_rows') }} as n,
     {{ as_double('bounded.denominator') }} as denominator,

@@ -115,6 +115,19 @@ totals as (
         cells.slice_value
 ),
 
+-- Half a row, in weight; null where there is none.
+weighed as (
+    select
+        {% for name in ['unit', 'slice_set', 'slice_value', 'score', 'fp', 'tp', 'fn', 'tn', 'positive', 'negative', 'selected', 'rejected', 'everybody', 'calibration_gap'] %}
+        totals.{{ name }},
+        {% endfor %}
+        {% for name in ['tp', 'fp', 'tn', 'fn', 'positive', 'negative'] %}
+        totals.{{ name }}_squares,
+        {% endfor %}
+        {{ safe_divide('totals.everybody_squares', '2e0 * totals.everybody') }} as half_row
+    from totals
+),
+
 -- What the intervals of three metrics are made of. The Matthews coefficient's is that of the cells with half a row added
 -- to each, as no cell is surely empty; effective rows are those of a simple sample with the same variance.
 shaped as (
@@ -125,33 +138,70 @@ shaped as (
         {{ safe_divide('2e0 * totals.tp', '2e0 * totals.tp + totals.fp + totals.fn') }} as f1_score,
         {% for side, (counted, among, rest) in sides.items() %}
         {{ safe_divide('totals.' ~ counted, 'totals.' ~ among) }} as {{ side }},
+        {% if columns.has_weight %}
         {{ effective_rows('totals.' ~ counted, 'totals.' ~ among, 'totals.' ~ counted ~ '_squares', 'totals.' ~ among ~ '_squares') }} as {{ side }}_rows,
+        {% else %}
+        totals.{{ among }} as {{ side }}_rows,
+        {% endif %}
         {% endfor %}
         {{ safe_divide('totals.calibration_gap', 'totals.everybody') }} as calibration_error,
         {{ safe_divide('totals.score', 'totals.positive') }} as calibration_ratio,
         {% for outcome in outcomes %}
-        totals.{{ outcome }} + {{ safe_divide('totals.everybody_squares', '2e0 * totals.everybody') }} as {{ outcome }},
-        totals.{{ outcome }}_squares + {{ safe_divide('totals.everybody_squares * totals.everybody_squares', '2e0 * totals.everybody * totals.everybody') }} as {{ outcome }}_squares{% if not loop.last %},{% endif %}
+        totals.{{ outcome }} + totals.half_row as {{ outcome }},
+        totals.{{ outcome }}_squares + 2e0 * totals.half_row * totals.half_row as {{ outcome }}_squares,
+        {% endfor %}
+        {% for group in ['selected', 'rejected', 'positive', 'negative'] %}
+        totals.{{ group }} + 2e0 * totals.half_row as {{ group }}{% if not loop.last %},{% endif %}
 
         {% endfor %}
-    from totals
+    from weighed as totals
 ),
 
-correlated as (
+divided as (
     select
         shaped.unit,
         shaped.slice_set,
         shaped.slice_value,
-        shaped.tp,
-        shaped.fp,
-        shaped.tn,
-        shaped.fn,
-        shaped.tp_squares,
-        shaped.fp_squares,
-        shaped.tn_squares,
-        shaped.fn_squares,
-        sqrt(shaped.tp + shaped.fp) * sqrt(shaped.tp + shaped.fn) * sqrt(shaped.tn + shaped.fp) * sqrt(shaped.tn + shaped.fn) as divisor
+        shaped.f1_score,
+        {% for side in sides %}
+        shaped.{{ side }},
+        shaped.{{ side }}_rows,
+        {% endfor %}
+        shaped.calibration_error,
+        shaped.calibration_ratio,
+        {% for outcome in outcomes %}
+        shaped.{{ outcome }},
+        shaped.{{ outcome }}_squares,
+        {% endfor %}
+        {% for group in ['selected', 'rejected', 'positive', 'negative'] %}
+        shaped.{{ group }},
+        {% endfor %}
+        sqrt(shaped.selected) * sqrt(shaped.positive) * sqrt(shaped.negative) * sqrt(shaped.rejected) as divisor
     from shaped
+),
+
+correlated as (
+    select
+        divided.unit,
+        divided.slice_set,
+        divided.slice_value,
+        divided.f1_score,
+        {% for side in sides %}
+        divided.{{ side }},
+        divided.{{ side }}_rows,
+        {% endfor %}
+        divided.calibration_error,
+        divided.calibration_ratio,
+        {% for outcome in outcomes %}
+        divided.{{ outcome }},
+        divided.{{ outcome }}_squares,
+        {% endfor %}
+        {% for group in ['selected', 'rejected', 'positive', 'negative'] %}
+        divided.{{ group }},
+        {% endfor %}
+        divided.divisor,
+        (divided.tp * divided.tn - divided.fp * divided.fn) / divided.divisor as coefficient
+    from divided
 ),
 
 correlation as (
@@ -159,14 +209,21 @@ correlation as (
         correlated.unit,
         correlated.slice_set,
         correlated.slice_value,
-        {{ safe_divide('correlated.tp * correlated.tn - correlated.fp * correlated.fn', 'correlated.divisor') }} as coefficient,
+        correlated.f1_score,
+        {% for side in sides %}
+        correlated.{{ side }},
+        correlated.{{ side }}_rows,
+        {% endfor %}
+        correlated.calibration_error,
+        correlated.calibration_ratio,
+        correlated.coefficient,
         {% for outcome, (sign, opposite, first, second) in {
-            'tp': ('', 'tn', 'fp', 'fn'), 'fp': ('-', 'fn', 'tp', 'tn'), 'tn': ('', 'tp', 'fp', 'fn'), 'fn': ('-', 'fp', 'tp', 'tn')
+            'tp': ('', 'tn', 'selected', 'positive'), 'fp': ('-', 'fn', 'selected', 'negative'),
+            'tn': ('', 'tp', 'rejected', 'negative'), 'fn': ('-', 'fp', 'rejected', 'positive'),
         }.items() %}
         correlated.{{ outcome }}_squares * power(
-            {{ safe_divide(sign ~ 'correlated.' ~ opposite, 'correlated.divisor') }}
-            - {{ safe_divide('correlated.tp * correlated.tn - correlated.fp * correlated.fn', '2e0 * correlated.divisor') }}
-            * (1e0 / nullif(correlated.{{ outcome }} + correlated.{{ first }}, 0e0) + 1e0 / nullif(correlated.{{ outcome }} + correlated.{{ second }}, 0e0)),
+            {{ sign }}correlated.{{ opposite }} / correlated.divisor
+            - correlated.coefficient / 2e0 * (1e0 / correlated.{{ first }} + 1e0 / correlated.{{ second }}),
             2
         ){% if not loop.last %} + {% else %} as coefficient_variance{% endif %}
 
@@ -176,22 +233,22 @@ correlation as (
 
 bounds as (
     select
-        shaped.unit,
-        shaped.slice_set,
-        shaped.slice_value,
-        shaped.recall,
-        shaped.specificity,
-        shaped.f1_score,
-        shaped.calibration_ratio,
-        shaped.calibration_error,
-        {{ safe_divide('shaped.recall * (1e0 - shaped.recall)', 'shaped.recall_rows') }}
-            + {{ safe_divide('shaped.specificity * (1e0 - shaped.specificity)', 'shaped.specificity_rows') }} as balanced_variance,
+        correlation.unit,
+        correlation.slice_set,
+        correlation.slice_value,
+        correlation.recall,
+        correlation.specificity,
+        correlation.f1_score,
+        correlation.calibration_ratio,
+        correlation.calibration_error,
+        {{ safe_divide('correlation.recall * (1e0 - correlation.recall)', 'correlation.recall_rows') }}
+            + {{ safe_divide('correlation.specificity * (1e0 - correlation.specificity)', 'correlation.specificity_rows') }} as balanced_variance,
         {% for bound, wilson_bound in {'lower': wilson_lower, 'upper': wilson_upper}.items() %}
         case
-            when shaped.recall_rows > 0 and shaped.specificity_rows > 0 then
+            when correlation.recall_rows > 0 and correlation.specificity_rows > 0 then
                 sqrt(
-                    power({{ wilson_bound('shaped.recall', 'shaped.recall_rows') }} - shaped.recall, 2)
-                    + power({{ wilson_bound('shaped.specificity', 'shaped.specificity_rows') }} - shaped.specificity, 2)
+                    power({{ wilson_bound('correlation.recall', 'correlation.recall_rows') }} - correlation.recall, 2)
+                    + power({{ wilson_bound('correlation.specificity', 'correlation.specificity_rows') }} - correlation.specificity, 2)
                 ) / 2e0
         end as balanced_{{ bound }},
         {% endfor %}
@@ -199,11 +256,7 @@ bounds as (
         ln(nullif(1e0 + correlation.coefficient, 0e0) / nullif(1e0 - correlation.coefficient, 0e0)) as coefficient_scaled,
         2e0 * 1.959963984540054e0 * sqrt(correlation.coefficient_variance)
             / nullif(1e0 - correlation.coefficient * correlation.coefficient, 0e0) as coefficient_half_width
-    from shaped
-    inner join correlation
-        on shaped.unit = correlation.unit
-        and shaped.slice_set = correlation.slice_set
-        and shaped.slice_value = correlation.slice_value
+    from correlation
 ),
 
 -- Nearly every metric is a numerator over its own denominator; those that are not have their value in `ready`.
@@ -231,10 +284,14 @@ parts as (
             when 'mean_prediction' then totals.score
             when 'mean_label' then totals.positive
         end as numerator,
+        {% for column, suffix in {'sq_total': '', 'sq_squares': '_squares'}.items() %}
         case metric_names.metric
             {% for name, sum in means.items() %}
-            when {{ name | literal }} then {{ variance_of_weighted_mean('totals.' ~ sum, 'totals.everybody', 'totals.everybody_squares', 'totals.' ~ sq ~ sum, 'totals.' ~ sq ~ sum ~ '_squares') }}
+            when {{ name | literal }} then totals.{{ sq ~ sum ~ suffix }}
             {% endfor %}
+        end as {{ column }},
+        {% endfor %}
+        case metric_names.metric
             when 'f1_score' then {{ safe_divide(
                 '4e0 * (1e0 - bounds.f1_score) * (1e0 - bounds.f1_score) * totals.tp_squares + bounds.f1_score * bounds.f1_score * (totals.fp_squares + totals.fn_squares)',
                 '(2e0 * totals.tp + totals.fp + totals.fn) * (2e0 * totals.tp + totals.fp + totals.fn)'
@@ -360,7 +417,11 @@ select
         when parts.metric = 'expected_calibration_error' then 'delta'
     end as ci_method,
     coalesce(parts.ready, {{ safe_divide('parts.numerator', 'coalesce(parts.divisor, parts.denominator)') }}) as value,
-    parts.variance,
+    case
+        when parts.sq_squares is not null
+            then {{ variance_of_weighted_mean('parts.numerator', 'parts.denominator', 'parts.denominator_squares', 'parts.sq_total', 'parts.sq_squares') }}
+        else parts.variance
+    end as variance,
     parts.ci_lower,
     parts.ci_upper,
     parts.denominator,

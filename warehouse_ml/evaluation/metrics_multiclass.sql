@@ -92,8 +92,16 @@ classes as (
         coalesce({{ safe_divide('counted.correct', 'counted.predicted') }}, 0e0) as precision_rate,
         coalesce({{ safe_divide('counted.correct', 'counted.labelled') }}, 0e0) as recall_rate,
         coalesce({{ safe_divide('2e0 * counted.correct', 'counted.labelled + counted.predicted') }}, 0e0) as f1_rate,
+        {% if columns.has_weight %}
         {{ effective_rows('counted.correct', 'counted.predicted', 'counted.correct_squares', 'counted.predicted_squares') }} as precision_rows,
+        {% else %}
+        counted.predicted as precision_rows,
+        {% endif %}
+        {% if columns.has_weight %}
         {{ effective_rows('counted.correct', 'counted.labelled', 'counted.correct_squares', 'counted.labelled_squares') }} as recall_rows
+        {% else %}
+        counted.labelled as recall_rows
+        {% endif %}
     from counted
 ),
 
@@ -134,19 +142,18 @@ influences as (
         confusion.slice_set,
         confusion.slice_value,
         confusion.weight_squares,
-        means.n_classes,
         -- Of a row on the F1 of its label's class and of its prediction's: one class where they are the same.
         case
             when confusion.label = confusion.prediction then {{ safe_divide('2e0 - 2e0 * own.f1_rate', 'own.labelled + own.predicted') }}
             else -{{ safe_divide('own.f1_rate', 'own.labelled + own.predicted') }} - {{ safe_divide('called.f1_rate', 'called.labelled + called.predicted') }}
         end as f1_macro,
-        own.f1_rate - means.f1_weighted + case
+        own.f1_rate + case
             when confusion.label = confusion.prediction
                 then own.labelled * {{ safe_divide('2e0 - 2e0 * own.f1_rate', 'own.labelled + own.predicted') }}
             else -own.labelled * {{ safe_divide('own.f1_rate', 'own.labelled + own.predicted') }}
                 - called.labelled * {{ safe_divide('called.f1_rate', 'called.labelled + called.predicted') }}
         end as f1_weighted,
-        own.precision_rate - means.precision_weighted
+        own.precision_rate
             + called.labelled * {{ safe_divide(
                 'case when confusion.label = confusion.prediction then 1e0 else 0e0 end - called.precision_rate', 'called.predicted'
             ) }} as precision_weighted
@@ -161,10 +168,6 @@ influences as (
         and confusion.slice_set = called.slice_set
         and confusion.slice_value = called.slice_value
         and confusion.prediction = called.class
-    inner join means
-        on confusion.unit = means.unit
-        and confusion.slice_set = means.slice_set
-        and confusion.slice_value = means.slice_value
 ),
 
 variances as (
@@ -172,10 +175,10 @@ variances as (
         influences.unit,
         influences.slice_set,
         influences.slice_value,
-        sum(influences.weight_squares * influences.f1_macro * influences.f1_macro)
-            / (max(influences.n_classes) * max(influences.n_classes)) as f1_macro,
+        sum(influences.weight_squares * influences.f1_macro * influences.f1_macro) as f1_macro,
         {% for name in ['f1_weighted', 'precision_weighted'] %}
-        sum(influences.weight_squares * influences.{{ name }} * influences.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
+        sum(influences.weight_squares * influences.{{ name }}) as {{ name }},
+        sum(influences.weight_squares * influences.{{ name }} * influences.{{ name }}) as {{ name }}_squares{% if not loop.last %},{% endif %}
 
         {% endfor %}
     from influences
@@ -213,9 +216,12 @@ select
         when 'balanced_accuracy' then {{ safe_divide('means.recall_variance', 'means.n_labels * means.n_labels') }}
         when 'recall_macro' then {{ safe_divide('means.recall_variance', 'means.n_classes * means.n_classes') }}
         when 'precision_macro' then {{ safe_divide('means.precision_variance', 'means.n_classes * means.n_classes') }}
-        when 'f1_macro' then variances.f1_macro
+        when 'f1_macro' then {{ safe_divide('variances.f1_macro', 'means.n_classes * means.n_classes') }}
         {% for name in ['f1_weighted', 'precision_weighted'] %}
-        when '{{ name }}' then {{ safe_divide('variances.' ~ name, 'totals.weight * totals.weight') }}
+        when '{{ name }}' then {{ safe_divide(
+            'variances.' ~ name ~ '_squares - 2e0 * means.' ~ name ~ ' * variances.' ~ name ~ ' + means.' ~ name ~ ' * means.' ~ name ~ ' * totals.weight_squares',
+            'totals.weight * totals.weight'
+        ) }}
         {% endfor %}
     end as variance,
     {% for bound, sign in {'lower': '-', 'upper': '+'}.items() %}

@@ -3,8 +3,9 @@
 -- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
--- A row moves average precision by its own precision and by the precisions of the positives at and below it. Sums over
--- those are taken of buckets of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
+-- A row moves average precision by its own precision and by the precisions of the positives at and below it, which are
+-- those without it (delete-one: the infinitesimal form is too small near the top). Sums over those are taken of buckets
+-- of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
 {{ create_scratch('wml_ranking') }}
 with slices as (
     select
@@ -98,8 +99,8 @@ buckets as (
         {% endfor %}
         sum(case when placed.label = 1 then placed.precision_at_score else 0e0 end) as precision_sum,
         sum(case when placed.label = 1 then placed.precision_at_score * placed.precision_at_score else 0e0 end) as precision_squares,
-        sum(case when placed.label = 1 then 1e0 / placed.n_from else 0e0 end) as gain,
-        sum(case when placed.label = 1 then placed.precision_at_score / placed.n_from else 0e0 end) as loss,
+        sum(case when placed.label = 1 then 1e0 / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as gain,
+        sum(case when placed.label = 1 then placed.precision_at_score / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as loss,
         -- The share of its own bucket that stands at or below a row of it, on average.
         case when min(placed.n_from) = max(placed.n_from) then 1e0 else (count(*) + 1e0) / (2e0 * count(*)) end as own_share
     from placed
@@ -120,11 +121,9 @@ summed as (
         buckets.precision_sum,
         buckets.precision_squares,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
-        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
-        sum(buckets.precision_sum) over slice_rows / nullif(sum(buckets.positive) over slice_rows, 0e0) as average_precision
+        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss
     from buckets
     window
-        slice_rows as (partition by buckets.slice_id),
         downwards as (
             partition by buckets.slice_id
             order by buckets.bucket
@@ -140,14 +139,13 @@ areas as (
         sum(summed.{{ side }}_placement) as {{ side }}_placement,
         sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
         {% endfor %}
-        max(summed.average_precision) as average_precision,
+        sum(summed.precision_sum) as precision_sum,
+        -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
         sum(
-            summed.precision_squares
-            + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.precision_sum
-            + (summed.gain - summed.loss - summed.average_precision)
-            * (summed.gain - summed.loss - summed.average_precision) * summed.positive
-            + summed.loss * summed.loss * summed.negative
-        ) as influence_squares
+            summed.precision_squares + 2e0 * (summed.gain - summed.loss) * summed.precision_sum
+            + (summed.gain - summed.loss) * (summed.gain - summed.loss) * summed.positive + summed.loss * summed.loss * summed.negative
+        ) as influence_squares,
+        sum(summed.precision_sum + (summed.gain - summed.loss) * summed.positive) as positive_influence
     from summed
     group by summed.slice_id
 )
@@ -162,8 +160,11 @@ select
         / nullif(areas.{{ side }} * (areas.{{ side }} - 1e0), 0e0){% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
 
     {% endfor %}
-    areas.average_precision,
-    areas.influence_squares / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
+    areas.precision_sum / nullif(areas.positive, 0e0) as average_precision,
+    (
+        areas.influence_squares - 2e0 * areas.precision_sum / nullif(areas.positive, 0e0) * areas.positive_influence
+        + areas.precision_sum * areas.precision_sum / nullif(areas.positive, 0e0)
+    ) / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
     areas.positive as n_positive
 from areas
 inner join slices

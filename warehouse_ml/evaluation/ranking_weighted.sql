@@ -84,7 +84,11 @@ placed as (
         1e0 - {{ safe_divide('ranked.negative_from - ranked.negative / 2e0', 'ranked.all_negative') }} as positive_placement,
         {{ safe_divide('ranked.positive_from - ranked.positive / 2e0', 'ranked.all_positive') }} as negative_placement,
         {{ safe_divide('ranked.positive_from', 'ranked.positive_from + ranked.negative_from') }} as precision_at_score,
-        ranked.positive_from + ranked.negative_from as weight_from,
+        ranked.positive_from + ranked.negative_from - case
+            when (ranked.positive_from + ranked.negative_from) * ranked.positive > (1e0 + 1e-9) * ranked.positive_squares
+                then ranked.positive_squares / nullif(ranked.positive, 0e0)
+            else 0e0
+        end as weight_above,
         case
             when ranked.positive_from + ranked.negative_from > 0 then floor(8e0 * ln(ranked.positive_from + ranked.negative_from))
         end as bucket
@@ -105,8 +109,8 @@ buckets as (
         sum(placed.positive * placed.precision_at_score) as precision_sum,
         sum(placed.positive_squares * placed.precision_at_score) as sq_precision,
         sum(placed.positive_squares * placed.precision_at_score * placed.precision_at_score) as sq_precision_squares,
-        coalesce(sum({{ safe_divide('placed.positive', 'placed.weight_from') }}), 0e0) as gain,
-        coalesce(sum({{ safe_divide('placed.positive * placed.precision_at_score', 'placed.weight_from') }}), 0e0) as loss,
+        coalesce(sum({{ safe_divide('placed.positive', 'placed.weight_above') }}), 0e0) as gain,
+        coalesce(sum({{ safe_divide('placed.positive * placed.precision_at_score', 'placed.weight_above') }}), 0e0) as loss,
         (count(*) + 1e0) / (2e0 * count(*)) as own_share
     from placed
     group by
@@ -128,11 +132,9 @@ summed as (
         buckets.sq_precision,
         buckets.sq_precision_squares,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
-        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss,
-        {{ safe_divide('sum(buckets.precision_sum) over slice_rows', 'sum(buckets.positive) over slice_rows') }} as average_precision
+        sum(buckets.loss) over downwards - (1e0 - buckets.own_share) * buckets.loss as loss
     from buckets
     window
-        slice_rows as (partition by buckets.slice_id),
         downwards as (
             partition by buckets.slice_id
             order by buckets.bucket
@@ -150,14 +152,13 @@ sums as (
         sum(summed.sq_{{ side }}_placement) as sq_{{ side }}_placement,
         sum(summed.sq_{{ side }}_placement_squares) as sq_{{ side }}_placement_squares,
         {% endfor %}
-        max(summed.average_precision) as average_precision,
+        sum(summed.precision_sum) as precision_sum,
+        -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
         sum(
-            summed.sq_precision_squares
-            + 2e0 * (summed.gain - summed.loss - summed.average_precision) * summed.sq_precision
-            + (summed.gain - summed.loss - summed.average_precision)
-            * (summed.gain - summed.loss - summed.average_precision) * summed.positive_squares
-            + summed.loss * summed.loss * summed.negative_squares
-        ) as influence_squares
+            summed.sq_precision_squares + 2e0 * (summed.gain - summed.loss) * summed.sq_precision
+            + (summed.gain - summed.loss) * (summed.gain - summed.loss) * summed.positive_squares + summed.loss * summed.loss * summed.negative_squares
+        ) as influence_squares,
+        sum(summed.sq_precision + (summed.gain - summed.loss) * summed.positive_squares) as positive_influence
     from summed
     group by
         summed.slice_id
@@ -172,8 +173,14 @@ select
     {{ variance_of_weighted_mean('sums.' ~ side ~ '_placement', 'sums.' ~ side, 'sums.' ~ side ~ '_squares', 'sums.sq_' ~ side ~ '_placement', 'sums.sq_' ~ side ~ '_placement_squares') }}{% if loop.first %} + {% else %} as roc_auc_variance,{% endif %}
 
     {% endfor %}
-    sums.average_precision,
-    {{ safe_divide('sums.influence_squares', 'sums.positive * sums.positive - sums.positive_squares') }} as average_precision_variance,
+    {{ safe_divide('sums.precision_sum', 'sums.positive') }} as average_precision,
+    (
+        sums.influence_squares - 2e0 * {{ safe_divide('sums.precision_sum', 'sums.positive') }} * sums.positive_influence
+        + power({{ safe_divide('sums.precision_sum', 'sums.positive') }}, 2) * sums.positive_squares
+    ) / case
+        when sums.positive * sums.positive > (1e0 + 1e-12) * sums.positive_squares
+            then sums.positive * sums.positive - sums.positive_squares
+    end as average_precision_variance,
     {{ safe_divide('sums.positive * sums.positive', 'sums.positive_squares') }} as n_positive
 from sums
 inner join slices
