@@ -2,8 +2,8 @@
 -- unit:  the metric's; rest_* is everything, or the stratum, without the slice
 -- null:  control_* without a control; rest_* of a metric that is no mean, or where the slice is everything; overall_ratio
 --        where a value is below 0 or both are 0
--- Of each comparison, of one metric between the slices of one key, position_* number the slices: from the lowest up, from
--- the highest down, from the farthest from the whole, by difference and by ratio. At most one of them is the reference.
+-- A comparison is of one metric between the slices of one key. Of those it names the lowest, the highest, those farthest
+-- from the whole by difference and by ratio, and the reference.
 {% set shown_columns = ['unit', 'metric', 'value', 'ci_lower', 'ci_upper', 'variance', 'denominator', 'n_effective'] %}
 {{ create_scratch('wml_compared') }}
 with candidates as (
@@ -129,59 +129,52 @@ rated as (
             when rests.value < rests.whole_value then {{ safe_divide('rests.value', 'rests.whole_value') }}
             else {{ safe_divide('rests.whole_value', 'rests.value') }}
         end as overall_ratio,
-        dense_rank() over (
-            order by rests.unit, rests.slice_key, rests.control_key, rests.control_value, rests.metric
-        ) as comparison
+        {{ row_text(['rests.unit', 'rests.slice_key', 'rests.control_key', 'rests.control_value', 'rests.metric']) }} as comparison,
+        -- The smallest is the reference.
+        case
+            when rests.reference = 'majority' then -rests.n
+            when rests.reference <> 'best' then case when rests.slice_value = rests.reference then 0 end
+            when rests.metric = 'mean_error' then abs(rests.value)
+            when rests.metric in ({% for name in lower_is_better %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
+                then rests.value
+            else -rests.value
+        end as reference_order
     from rests
+),
+
+{% set carried = shown_columns + ['comparison', 'slice_key', 'slice_value', 'control_key', 'control_value', 'reference', 'whole_value', 'whole_denominator',
+    'share', 'is_proportion', 'rest_value', 'rest_moment', 'rest_n_effective', 'overall_ratio', 'reference_order'] %}
+ends as (
+    select
+        {% for column in carried %}
+        rated.{{ column }},
+        {% endfor %}
+        count(*) over own as n_groups,
+        min(rated.value) over own as lowest_value,
+        max(rated.value) over own as highest_value,
+        max(abs(rated.value - rated.whole_value)) over own as farthest_distance,
+        min(coalesce(rated.overall_ratio, 2e0)) over own as smallest_ratio,
+        min(rated.reference_order) over own as first_reference
+    from rated
+    window own as (partition by rated.comparison)
 )
 
 select
-    {% for column in shown_columns %}
-    rated.{{ column }},
+    {% for column in carried if column not in ['rest_moment', 'reference_order'] %}
+    ends.{{ column }},
     {% endfor %}
-    rated.comparison,
-    rated.slice_key,
-    rated.slice_value,
-    rated.control_key,
-    rated.control_value,
-    rated.reference,
-    rated.whole_value,
-    rated.whole_denominator,
-    rated.share,
-    rated.is_proportion,
-    rated.rest_value,
+    ends.n_groups,
     case
-        when rated.is_proportion then rated.rest_value * (1e0 - rated.rest_value) / rated.rest_n_effective
-        when rated.rest_n_effective > 1
-            then greatest(0e0, rated.rest_moment - rated.rest_value * rated.rest_value) / (rated.rest_n_effective - 1e0)
+        when ends.is_proportion then ends.rest_value * (1e0 - ends.rest_value) / ends.rest_n_effective
+        when ends.rest_n_effective > 1
+            then greatest(0e0, ends.rest_moment - ends.rest_value * ends.rest_value) / (ends.rest_n_effective - 1e0)
     end as rest_variance,
-    case when rated.is_proportion then {{ wilson_lower('rated.rest_value', 'rated.rest_n_effective') }} end as rest_ci_lower,
-    case when rated.is_proportion then {{ wilson_upper('rated.rest_value', 'rated.rest_n_effective') }} end as rest_ci_upper,
-    rated.rest_n_effective,
-    rated.overall_ratio,
-    count(*) over (partition by rated.comparison) as n_groups,
-    {% for position, order in {
-        'position_up': 'rated.value, rated.slice_value',
-        'position_down': 'rated.value desc, rated.slice_value desc',
-        'position_apart': 'abs(rated.value - rated.whole_value) desc, rated.slice_value',
-        'position_unlike': 'coalesce(rated.overall_ratio, 2e0), rated.slice_value',
-    }.items() %}
-    row_number() over (partition by rated.comparison order by {{ order }}) as {{ position }},
-    {% endfor %}
-    case rated.reference
-        when 'majority' then row_number() over (partition by rated.comparison order by rated.n desc, rated.slice_value) = 1
-        when 'best'
-            then row_number() over (
-                partition by rated.comparison
-                order by
-                    case
-                        when rated.metric = 'mean_error' then abs(rated.value)
-                        when rated.metric in ({% for name in lower_is_better %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
-                            then rated.value
-                        else -rated.value
-                    end,
-                    rated.slice_value
-            ) = 1
-        else rated.slice_value = rated.reference
-    end as is_reference
-from rated
+    case when ends.is_proportion then {{ wilson_lower('ends.rest_value', 'ends.rest_n_effective') }} end as rest_ci_lower,
+    case when ends.is_proportion then {{ wilson_upper('ends.rest_value', 'ends.rest_n_effective') }} end as rest_ci_upper,
+    min(case when ends.value = ends.lowest_value then ends.slice_value end) over own as lowest_slice,
+    max(case when ends.value = ends.highest_value then ends.slice_value end) over own as highest_slice,
+    min(case when abs(ends.value - ends.whole_value) = ends.farthest_distance then ends.slice_value end) over own as farthest_slice,
+    min(case when coalesce(ends.overall_ratio, 2e0) = ends.smallest_ratio then ends.slice_value end) over own as most_unlike_slice,
+    min(case when ends.reference_order = ends.first_reference then ends.slice_value end) over own as reference_slice
+from ends
+window own as (partition by ends.comparison)

@@ -8,7 +8,7 @@
 -- times (Bonferroni). The interval of a difference is Newcombe's (1998), else normal; of a ratio that of its logarithm by the
 -- delta method (Katz, 1978), where slope is the derivative of the logarithm. A slice is a part of the whole, its distance
 -- from the whole that from the rest, which is independent of it, times the rest's share. p_adjusted is Holm's.
-{% set comparison = ['comparison', 'unit', 'slice_key', 'control_key', 'control_value', 'metric', 'n_groups', 'whole_denominator', 'is_proportion'] %}
+{% set comparison = ['unit', 'slice_key', 'control_key', 'control_value', 'metric', 'n_groups', 'whole_denominator', 'is_proportion', 'lowest_slice', 'highest_slice'] %}
 {% set side = ['value', 'ci_lower', 'ci_upper', 'variance', 'n_effective'] %}
 {{ create_scratch('wml_tested') }}
 with pairs as (
@@ -38,15 +38,15 @@ with pairs as (
     inner join wml_compared as other
         on one.comparison = other.comparison
     {% if kind == 'groups' %}
-        and one.position_down = 1
-        and other.position_up = 1
+        and one.slice_value = one.highest_slice
+        and other.slice_value = one.lowest_slice
     where one.n_groups >= 2
     {% else %}
-        and other.is_reference
+        and other.slice_value = one.reference_slice
     {% endif %}
     union all
     {% endfor %}
-    {% for kind, position in {'rest': 'position_apart', 'unlike': 'position_unlike'}.items() %}
+    {% for kind, place in {'rest': 'farthest_slice', 'unlike': 'most_unlike_slice'}.items() %}
     select
         {% for column in comparison %}
         one.{{ column }},
@@ -65,7 +65,7 @@ with pairs as (
         one.value - one.whole_value as overall_difference,
         null as n_chances
     from wml_compared as one
-    where one.{{ position }} = 1
+    where one.slice_value = one.{{ place }}
         and one.n_groups >= 2
     {% if not loop.last %}
     union all
@@ -127,7 +127,7 @@ counted as (
     select
         scored.*,
         2e0 * {{ normal_upper_tail('scored.z') }} * scored.n_chances as p_value,
-        count(scored.z) over (partition by scored.unit, scored.kind) as n_tests
+        count(scored.z) over (partition by scored.unit, case when scored.kind = 'reference' then 1 else 0 end) as n_tests
     from scored
 ),
 
@@ -135,7 +135,7 @@ placed as (
     select
         counted.*,
         row_number() over (
-            partition by counted.unit, counted.kind
+            partition by counted.unit, case when counted.kind = 'reference' then 1 else 0 end
             order by
                 case when counted.p_value is null then 1 else 0 end,
                 counted.p_value,
@@ -164,7 +164,7 @@ select
             then least(
                 1e0,
                 max((placed.n_tests - placed.position + 1) * least(1e0, placed.p_value)) over (
-                    partition by placed.unit, placed.kind
+                    partition by placed.unit, case when placed.kind = 'reference' then 1 else 0 end
                     order by placed.position
                     rows between unbounded preceding and current row
                 )

@@ -32,18 +32,6 @@ insert into {{ 'disparities' | wml }} (
     is_suppressed,
     reason
 )
-with highest as (
-    select
-        compared.unit,
-        compared.slice_key,
-        compared.metric,
-        compared.slice_value,
-        compared.value
-    from wml_compared as compared
-    where compared.position_down = 1
-        and compared.control_key is null
-)
-
 select
     due.evaluation_id,
     {{ param('evaluation') }} as evaluation,
@@ -90,9 +78,11 @@ left join wml_tested as tested
     and shown.slice_value = tested.slice_value
     and shown.metric = tested.metric
     and tested.kind = 'reference'
-left join highest
+left join wml_compared as highest
     on shown.unit = highest.unit
     and shown.slice_key = highest.slice_key
     and shown.metric = highest.metric
+    and highest.slice_value = highest.highest_slice
+    and highest.control_key is null
 where shown.slice_set between 1 and {{ n_slices }}
     and shown.metric in ({% for name in metrics %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})

@@ -33,8 +33,7 @@ insert into {{ 'fairness' | wml }} (
 )
 with results as (
     select
-        extremes.n_tests,
-        {% for column in group + ['metric', 'n_groups', 'whole_denominator'] %}
+        {% for column in group + ['metric', 'n_groups', 'n_tests', 'whole_denominator'] %}
         tested.{{ column }},
         {% endfor %}
         aggregate_names.aggregate,
@@ -51,8 +50,8 @@ with results as (
             else case when tested.is_proportion then 'newcombe' else 'normal' end
                 || case aggregate_names.aggregate when 'difference' then '' else '_rest' end
         end as ci_method,
-        extremes.other_slice as lowest_slice,
-        extremes.slice_value as highest_slice,
+        tested.lowest_slice,
+        tested.highest_slice,
         case when tested.kind <> 'groups' then tested.slice_value end as farthest_slice,
         case aggregate_names.aggregate when 'difference' then tested.p_value end as p_value,
         case aggregate_names.aggregate when 'difference' then tested.p_adjusted end as p_adjusted
@@ -63,9 +62,6 @@ with results as (
             when 'ratio_to_overall' then 'unlike'
             else 'groups'
         end
-    inner join wml_tested as extremes
-        on tested.comparison = extremes.comparison
-        and extremes.kind = 'groups'
     where tested.metric <> 'mean_error'
         or aggregate_names.aggregate in ('difference', 'difference_to_overall')
 ),
