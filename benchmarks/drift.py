@@ -25,7 +25,14 @@ from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 AS_OF = dt.datetime(2024, 2, 1, tzinfo=dt.UTC)
 NUMBERS = [f"x{index}" for index in range(20)]
 TEXTS = [f"c{index}" for index in range(5)]
-JOIN = "select 'r' as request_id, timestamptz '2024-01-01 00:00:00+00' as requested_at, 0.5 as score, true as label"
+JOIN = """
+select
+    'r' || numbers.n as request_id,
+    timestamptz '2024-01-01 00:00:00+00' as requested_at,
+    0.5 as score,
+    numbers.n % 2 = 0 as label
+from range({n_rows}) as numbers (n)
+"""
 
 
 def rows(n_rows: int, seed: int, scale: float) -> pd.DataFrame:
@@ -101,7 +108,7 @@ def main(n_rows: int, rounds: int = 3) -> None:
     drift = DriftInput(None, "from reference", asked, columns)
 
     def ours() -> None:
-        evaluate(warehouse, spec, JOIN, as_of=AS_OF, restate=True, drift=[drift])
+        evaluate(warehouse, spec, JOIN.format(n_rows=n_rows), as_of=AS_OF, restate=True, drift=[drift])
 
     expected: dict[tuple[str, str], float] = {}
 

@@ -128,7 +128,7 @@ def write_drift(
             previous = key
         step.compare_with_training(due)
     if wanted:
-        for table in (_LONG, _EDGES, _REFERENCE, _CURRENT, _CELLS, _SCORES, _TOLD):
+        for table in (_EDGES, _REFERENCE, _CURRENT, _CELLS, _SCORES, _TOLD):
             _drop(warehouse, table)
 
 
@@ -264,6 +264,7 @@ class _Step:
 
     def _write(self, reference: str) -> None:
         self._run("drift_placed.sql", table=_CURRENT, is_counted=False)
+        _drop(self._warehouse, _LONG)
         self._warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
         self._run("drift_cells.sql")
         written = {"as_of": self._as_of, "evaluation": self._spec.name, "model": self._spec.model}

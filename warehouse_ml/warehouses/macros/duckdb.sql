@@ -305,10 +305,11 @@ quantile_disc({{ expression }}, [0.5e0 - 1e-13, 0.5e0 + 1e-13] || [case when i i
 
 {#-
     P(X > x) of the chi-square distribution with a whole number of degrees of freedom: a finite sum for an even number,
-    the normal tail and a finite sum for an odd one. 1 where there is no freedom. `x` and `freedom` are columns.
+    the normal tail and a finite sum for an odd one. 1 where there is no freedom, null where x is. `x` and `freedom` are columns.
 -#}
 {%- macro chi_square_upper_tail(x, freedom) -%}
 case
+    when {{ x }} is null then null
     when {{ x }} <= 0 or {{ freedom }} = 0 then 1e0
     else least(1e0, case when {{ freedom }} % 2 = 1 then 2e0 * {{ normal_upper_tail('sqrt(' ~ x ~ ')') }} else 0e0 end
         + coalesce(list_sum(list_transform(
