@@ -130,8 +130,9 @@ rated as (
             else {{ safe_divide('rests.whole_value', 'rests.value') }}
         end as overall_ratio,
         {{ row_text(['rests.unit', 'rests.slice_key', 'rests.control_key', 'rests.control_value', 'rests.metric']) }} as comparison,
-        -- The smallest is the reference.
+        -- The smallest is the reference; within a control there is none.
         case
+            when rests.reference is null then null
             when rests.reference = 'majority' then -rests.n
             when rests.reference <> 'best' then case when rests.slice_value = rests.reference then 0 end
             when rests.metric = 'mean_error' then abs(rests.value)
