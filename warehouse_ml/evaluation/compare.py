@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_comparisons"]
 
-_SCRATCH = ("wml_pairs", "wml_paired", "wml_paired_cells", "wml_paired_ranking", "wml_compared")
+_SCRATCH = ("wml_pairs", "wml_paired", "wml_paired_cells", "wml_paired_ranking", "wml_paired_compared")
 
 # Metrics that are the mean of a number of each request; paired_cells.sql says which.
 _MEANS = {

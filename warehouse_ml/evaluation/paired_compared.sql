@@ -40,7 +40,7 @@
         null as n_other_only,
         null as n_neither,
 {% endmacro %}
-{{ create_scratch('wml_compared') }}
+{{ create_scratch('wml_paired_compared') }}
 with totals as (
     select
         cells.pair,

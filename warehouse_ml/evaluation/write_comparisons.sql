@@ -34,7 +34,23 @@ insert into {{ 'comparisons' | wml }} (
     is_suppressed,
     reason
 )
-with shown as (
+-- What wml.metrics hides of either version, their comparison does not tell.
+with hidden as (
+    select distinct
+        pairs.pair,
+        metrics.slice_set,
+        metrics.slice_value,
+        metrics.metric
+    from wml_pairs as pairs
+    inner join wml_due as due
+        on {{ same('pairs.window_start', 'due.window_start') }}
+        and (pairs.version = due.version or pairs.other_version = due.version)
+    inner join wml_metric as metrics
+        on due.unit = metrics.unit
+    where metrics.is_suppressed
+),
+
+shown as (
     select
         compared.pair,
         compared.slice_set,
@@ -53,12 +69,17 @@ with shown as (
         {{ finite('compared.other_value') }} as other_value,
         compared.value - compared.other_value as difference,
         case when compared.variance > 0 then compared.variance when compared.variance is not null then 0e0 end as variance,
-        compared.slice_set > 0 and compared.n_own < {{ param('min_slice_size') }} as is_suppressed,
+        compared.slice_set > 0 and (compared.n_own < {{ param('min_slice_size') }} or hidden.metric is not null) as is_suppressed,
         compared.n_both is not null as is_share,
         coalesce(compared.n_only + compared.n_other_only, 0e0) as n_discordant,
         least(compared.n_only, compared.n_other_only) as n_fewer,
         compared.n_both * compared.n_neither - compared.n_only * compared.n_other_only as cross_product
-    from wml_compared as compared
+    from wml_paired_compared as compared
+    left join hidden
+        on compared.pair = hidden.pair
+        and compared.slice_set = hidden.slice_set
+        and compared.slice_value = hidden.slice_value
+        and compared.metric = hidden.metric
 ),
 
 scored as (
@@ -260,8 +281,7 @@ select
     case when counted.p_value is not null then counted.test end as test,
     counted.is_suppressed,
     case
-        when counted.is_suppressed then
-            'denominator ' || {{ as_string('counted.n_own') }} || ' < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
+        when counted.is_suppressed then 'hidden in wml.metrics, or denominator < min_slice_size ' || {{ as_string(param('min_slice_size')) }}
         when not counted.is_shown and counted.metric = 'roc_auc' then 'labels of one class only'
         when not counted.is_shown then 'denominator is 0'
     end as reason

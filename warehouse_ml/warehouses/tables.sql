@@ -57,12 +57,6 @@ create table if not exists {{ 'evaluations' | wml }} (
     warning {{ string }}
 );
 
--- Columns that a table made earlier lacks.
-{% for column, kind in {'n_labelled_positive': int, 'label_delay_p50_seconds': double, 'label_delay_p95_seconds': double, 'warning': string}.items() %}
-alter table {{ 'evaluations' | wml }} add column if not exists {{ column }} {{ kind }};
-
-{% endfor %}
-
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 create table if not exists {{ 'metrics' | wml }} (
     evaluation_id {{ string }},
