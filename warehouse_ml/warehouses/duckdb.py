@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _EXPLAIN = "explain "
-# Looking for expressions that occur twice takes time that grows with the square of a select list: a minute for 4,000
-# columns, in which there is none.
-_LONG = 100_000
 _LOADED_ROWS = "_wml_loaded_rows"
 
 
@@ -59,7 +56,6 @@ class DuckDBWarehouse:
         self.name = name
         self.path = path
         self._depth = 0
-        self._is_long = False
         try:
             self._connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
         except duckdb.Error as error:
@@ -71,6 +67,9 @@ class DuckDBWarehouse:
         self._connection.execute("set errors_as_json = true")
         # The progress bar of the engine would write into ours.
         self._connection.execute("set enable_progress_bar = false")
+        # Looking for expressions that occur twice takes time that grows with the square of a select list: a minute for
+        # 4,000 columns, and an eighth of a weekly evaluation. Ours hardly repeat any, and run no faster for it.
+        self._connection.execute("set disabled_optimizers = 'common_subexpressions'")
         # A checkpoint rewrites row groups; a year replayed week by week would spend a tenth of its time on them.
         self._connection.execute("set checkpoint_threshold = '1GB'")
         if threads is not None:
@@ -82,14 +81,14 @@ class DuckDBWarehouse:
     def fetch(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
         cursor = self._execute(sql, parameters)
         # The driver recommends its relations for large results, and binds each statement three times for them.
-        with _driver_errors(sql), _interruptible(), self._planned(sql), warnings.catch_warnings():
+        with _driver_errors(sql), _interruptible(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             return cursor.to_arrow_table()
 
     def stream(
         self, sql: str, parameters: Parameters | None = None, *, batch_rows: int = 100_000
     ) -> pa.RecordBatchReader:
-        with _driver_errors(sql), _interruptible(), self._planned(sql):
+        with _driver_errors(sql), _interruptible():
             return self._query(sql, parameters).to_arrow_reader(batch_rows)
 
     def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
@@ -171,23 +170,8 @@ class DuckDBWarehouse:
         return relation
 
     def _execute(self, sql: str, parameters: Parameters | None = None) -> duckdb.DuckDBPyConnection:
-        with _driver_errors(sql), _interruptible(), self._planned(sql):
+        with _driver_errors(sql), _interruptible():
             return self._connection.execute(sql, dict(parameters) if parameters else None)
-
-    @contextmanager
-    def _planned(self, sql: str) -> Iterator[None]:
-        if len(sql) < _LONG or self._is_long:
-            yield
-            return
-        self._is_long = True
-        # On a connection of its own: this one may have rows waiting, and the setting is the database's.
-        with self._connection.cursor() as beside:
-            beside.execute("set disabled_optimizers = 'common_subexpressions'")
-            try:
-                yield
-            finally:
-                self._is_long = False
-                beside.execute("reset disabled_optimizers")
 
 
 def quoted(relation: Relation) -> str:
