@@ -40,7 +40,7 @@ def test_the_names_are_those_of_every_metric_there_is(run, warehouse, task):
     if task == "multiclass":
         rows = {"prediction": ["a", "b", "a"], "label": ["a", "b", "b"]}
     run(rows, task=task)
-    found = metrics_of(warehouse)["all"]
+    found = {name: row for name, row in metrics_of(warehouse)["all"].items() if not name.endswith("]")}
     assert set(found) == set(METRICS[task])
     for name, row in found.items():
         assert row["better"] == next((way for way, names in BETTER.items() if name in names), None)

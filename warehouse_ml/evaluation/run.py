@@ -185,6 +185,8 @@ def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> No
     else:
         steps.run("confusion.sql")
     steps.run(f"metrics_{spec.task}.sql")
+    if spec.task == "multiclass":
+        steps.run("classes.sql")
     if spec.thresholds and columns.has_score:
         steps.run("thresholds.sql")
     if spec.metrics:

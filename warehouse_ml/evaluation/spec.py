@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _KEYS = (
     "task",
     "threshold",
     "slices",
+    "pairs",
     "window",
     "maturity",
     "min_slice_size",
@@ -120,6 +122,8 @@ class EvaluationSpec:
                     hint=did_you_mean(key, _KEYS),
                 )
         slices = _slices("slice", config.get("slices"), place)
+        if _flag("pairs", config.get("pairs"), place):
+            slices = _with_pairs(slices)
         control = _slices("control", config.get("control"), place)
         if control and not slices:
             raise DefinitionError(
@@ -226,6 +230,19 @@ def _duration(value: Any, place: str) -> float:
             hint="write a number and a unit, such as '2 days'",
         )
     return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def _flag(key: str, value: Any, place: str) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise DefinitionError(f"{key} is {value!r}", place=place, hint="write true or false")
+
+
+def _with_pairs(slices: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Add every pair of the single columns that is not there yet."""
+    known = [set(names) for names in slices]
+    singles = [names[0] for names in slices if len(names) == 1]
+    return (*slices, *(pair for pair in itertools.combinations(singles, 2) if set(pair) not in known))
 
 
 def _slices(what: str, value: Any, place: str) -> tuple[tuple[str, ...], ...]:

@@ -45,6 +45,9 @@ select
         {% for way, metrics in better.items() if metrics %}
         when shown.metric in ({% for name in metrics %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}) then {{ way | literal }}
         {% endfor %}
+        {% if task == 'multiclass' %}
+        when shown.metric like 'precision[%' or shown.metric like 'recall[%' or shown.metric like 'f1[%' then 'higher'
+        {% endif %}
     end as better
 from wml_metric as shown
 inner join wml_due as due
