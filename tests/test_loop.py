@@ -155,6 +155,7 @@ def test_every_week_at_once_gives_the_numbers_of_week_by_week(trained: Path, tmp
 def test_metrics_are_those_of_scikit_learn_on_the_joined_rows(trained: Path) -> None:
     from sklearn import metrics
 
+    edit(trained, "sql/evaluation/churn.sql", "min_slice_size=10", "min_slice_size=0")
     ok(trained, "evaluate", "--as-of", END)
     joined = rows(
         trained,
