@@ -3,6 +3,8 @@
 -- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
+-- The negatives need no ranks among themselves. A negative's placement counts the positives that it beats, and the sum of
+-- its squares over the negatives is one over pairs of positives, of the negatives above both: those above the larger.
 -- A row moves average precision by its own precision and by the precisions of the positives at and below it, which are
 -- those without it (delete-one: the infinitesimal form is too small near the top). Sums over those are taken of buckets
 -- of the rank from the top, an eighth of a natural logarithm wide: a variance needs no more.
@@ -46,67 +48,115 @@ ranked as (
     select
         sliced.slice_id,
         sliced.label,
-        rank() over slice_scores as first_rank,
-        cume_dist() over slice_scores as last_share,
-        rank() over class_scores as first_class_rank,
-        cume_dist() over class_scores as last_class_share
-    from sliced
-    window
-        slice_scores as (partition by sliced.slice_id order by sliced.score),
-        class_scores as (
-            partition by sliced.slice_id, sliced.label
-            order by sliced.score
-        )
+        slices.n_positive,
+        slices.n_negative,
+        sliced.first_rank,
+        round(sliced.last_share * (slices.n_positive + slices.n_negative)) as last_rank,
+        slices.n_positive + slices.n_negative - sliced.first_rank + 1 as n_from,
+        floor(8e0 * ln(slices.n_positive + slices.n_negative - sliced.first_rank + 1)) as bucket
+    from (
+        select
+            sliced.slice_id,
+            sliced.label,
+            rank() over slice_scores as first_rank,
+            cume_dist() over slice_scores as last_share
+        from sliced
+        window slice_scores as (partition by sliced.slice_id order by sliced.score)
+    ) as sliced
+    inner join slices
+        on sliced.slice_id = slices.slice_id
 ),
 
-counted as (
+positives as (
     select
         ranked.slice_id,
-        ranked.label,
+        ranked.n_positive,
+        ranked.n_negative,
         ranked.first_rank,
-        ranked.first_rank + round(ranked.last_share * (slices.n_positive + slices.n_negative)) as rank_sum,
-        ranked.first_class_rank,
-        ranked.last_class_share,
-        slices.n_positive + slices.n_negative as n_rows,
-        case when ranked.label = 1 then slices.n_positive else slices.n_negative end as n_class,
-        case when ranked.label = 1 then slices.n_negative else slices.n_positive end as n_other
+        ranked.last_rank,
+        ranked.n_from,
+        ranked.bucket,
+        rank() over positive_scores as first_class_rank,
+        round(cume_dist() over positive_scores * ranked.n_positive) as last_class_rank
     from ranked
-    inner join slices
-        on ranked.slice_id = slices.slice_id
+    where ranked.label = 1
+    window positive_scores as (partition by ranked.slice_id order by ranked.first_rank)
 ),
 
 placed as (
     select
-        counted.slice_id,
-        counted.label,
-        -- Ranks among all rows less ranks among the own class: the other class alone.
-        (counted.rank_sum - counted.first_class_rank - round(counted.last_class_share * counted.n_class))
-            / (2e0 * nullif(counted.n_other, 0e0)) as placement,
-        (counted.n_class - counted.first_class_rank + 1) / (counted.n_rows - counted.first_rank + 1) as precision_at_score,
-        counted.n_rows - counted.first_rank + 1 as n_from,
-        floor(8e0 * ln(counted.n_rows - counted.first_rank + 1)) as bucket
-    from counted
+        positives.slice_id,
+        positives.bucket,
+        positives.n_from,
+        positives.n_positive,
+        positives.n_negative,
+        (positives.n_positive - positives.first_class_rank + 1) / positives.n_from as precision_at_score,
+        positives.first_class_rank - 1 as positives_below,
+        positives.last_class_rank - positives.first_class_rank + 1 as positives_equal,
+        positives.n_negative - (positives.last_rank - positives.last_class_rank) as negatives_above,
+        positives.last_rank - positives.last_class_rank - positives.first_rank + positives.first_class_rank as negatives_equal
+    from positives
 ),
 
-buckets as (
+positive_buckets as (
     select
         placed.slice_id,
         placed.bucket,
-        {% for side, label in {'positive': 1, 'negative': 0}.items() %}
-        sum(case when placed.label = {{ label }} then 1e0 else 0e0 end) as {{ side }},
-        sum(case when placed.label = {{ label }} then placed.placement end) as {{ side }}_placement,
-        sum(case when placed.label = {{ label }} then placed.placement * placed.placement end) as {{ side }}_placement_squares,
-        {% endfor %}
-        sum(case when placed.label = 1 then placed.precision_at_score else 0e0 end) as precision_sum,
-        sum(case when placed.label = 1 then placed.precision_at_score * placed.precision_at_score else 0e0 end) as precision_squares,
-        sum(case when placed.label = 1 then 1e0 / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as gain,
-        sum(case when placed.label = 1 then placed.precision_at_score / greatest(placed.n_from - 1e0, 1e0) else 0e0 end) as loss,
-        -- The share of its own bucket that stands at or below a row of it, on average.
-        case when min(placed.n_from) = max(placed.n_from) then 1e0 else (count(*) + 1e0) / (2e0 * count(*)) end as own_share
+        sum(1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }}) as placement,
+        sum(
+            (1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }})
+            * (1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }})
+        ) as placement_squares,
+        sum((placed.negatives_above + placed.negatives_equal / 2e0) / placed.n_positive) as negative_placement,
+        sum(
+            (
+                2e0 * placed.positives_below * (placed.negatives_above + placed.negatives_equal / 2e0)
+                + placed.positives_equal * (placed.negatives_above + placed.negatives_equal / 4e0)
+            ) / (placed.n_positive * placed.n_positive)
+        ) as negative_placement_squares,
+        sum(placed.precision_at_score) as precision_sum,
+        sum(placed.precision_at_score * placed.precision_at_score) as precision_squares,
+        sum(1e0 / greatest(placed.n_from - 1e0, 1e0)) as gain,
+        sum(placed.precision_at_score / greatest(placed.n_from - 1e0, 1e0)) as loss
     from placed
     group by
         placed.slice_id,
         placed.bucket
+),
+
+all_buckets as (
+    select
+        ranked.slice_id,
+        ranked.bucket,
+        sum(ranked.label) as positive,
+        sum(1e0 - ranked.label) as negative,
+        -- The share of its own bucket that stands at or below a row of it, on average.
+        case when min(ranked.n_from) = max(ranked.n_from) then 1e0 else (count(*) + 1e0) / (2e0 * count(*)) end as own_share
+    from ranked
+    group by
+        ranked.slice_id,
+        ranked.bucket
+),
+
+buckets as (
+    select
+        all_buckets.slice_id,
+        all_buckets.bucket,
+        all_buckets.positive,
+        all_buckets.negative,
+        all_buckets.own_share,
+        positive_buckets.placement as positive_placement,
+        positive_buckets.placement_squares as positive_placement_squares,
+        positive_buckets.negative_placement,
+        positive_buckets.negative_placement_squares,
+        {% for name in ['precision_sum', 'precision_squares', 'gain', 'loss'] %}
+        coalesce(positive_buckets.{{ name }}, 0e0) as {{ name }}{% if not loop.last %},{% endif %}
+
+        {% endfor %}
+    from all_buckets
+    left join positive_buckets
+        on all_buckets.slice_id = positive_buckets.slice_id
+        and all_buckets.bucket = positive_buckets.bucket
 ),
 
 summed as (
