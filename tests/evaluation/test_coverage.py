@@ -66,7 +66,11 @@ def true_values(task: str, rows: Rows, *, weighted: bool) -> dict[str, float]:
         return regression_oracle(rows["label"], rows["score"], weight) | {
             "mean_squared_log_error": sk.mean_squared_log_error(rows["label"], rows["score"], sample_weight=weight)
         }
-    return multiclass_oracle(rows["label"].astype(int), rows["prediction"].astype(int), weight)
+    by_class = sk.precision_recall_fscore_support(rows["label"], rows["prediction"], sample_weight=weight)
+    found = multiclass_oracle(rows["label"].astype(int), rows["prediction"].astype(int), weight)
+    for rate, values in zip(("precision", "recall", "f1"), by_class[:3], strict=True):
+        found |= {f"{rate}[{name}]": float(value) for name, value in zip(np.unique(rows["label"]), values, strict=True)}
+    return found
 
 
 Population = Callable[[np.random.Generator, int], Rows]
