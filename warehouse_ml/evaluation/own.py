@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
-from warehouse_ml.evaluation.names import METRICS
+from warehouse_ml.evaluation.names import BETTER, METRICS
 from warehouse_ml.scalar_sql import columns_in, parse_scalar, qualified, without_comments
 
 __all__ = ["COUNTS", "FOLDS", "OwnMetric", "own_metrics"]
@@ -34,7 +34,6 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OVER = ("counts", "rows")
 _SETTINGS = (*_OVER, "better", "low", "high")
-_BETTER = ("higher", "lower")
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def _metric(name: str, settings: Mapping[str, Any], task: str, place: str) -> Ow
         )
     expression = _expression(name, over[0], settings[over[0]], task, place)
     better = settings.get("better")
-    if better is not None and better not in _BETTER:
-        raise DefinitionError(f'better of the metric "{name}" is {better!r}', place=place, has=_BETTER)
+    if better is not None and better not in BETTER:
+        raise DefinitionError(f'better of the metric "{name}" is {better!r}', place=place, has=tuple(BETTER))
     low, high = (_end(name, key, settings.get(key), place) for key in ("low", "high"))
     if low is not None and high is not None and low >= high:
         raise DefinitionError(f'the range of the metric "{name}" is empty: {low:g} to {high:g}', place=place)

@@ -98,30 +98,44 @@ placed as (
     from positives
 ),
 
-positive_buckets as (
+-- What beats a positive among the negatives, ties as half.
+beaten as (
     select
         placed.slice_id,
         placed.bucket,
-        sum(1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }}) as placement,
-        sum(
-            (1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }})
-            * (1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }})
-        ) as placement_squares,
-        sum((placed.negatives_above + placed.negatives_equal / 2e0) / placed.n_positive) as negative_placement,
+        placed.n_from,
+        placed.n_positive,
+        placed.precision_at_score,
+        placed.positives_below,
+        placed.positives_equal,
+        placed.negatives_above,
+        placed.negatives_equal,
+        placed.negatives_above + placed.negatives_equal / 2e0 as negatives_ahead,
+        1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }} as placement
+    from placed
+),
+
+positive_buckets as (
+    select
+        beaten.slice_id,
+        beaten.bucket,
+        sum(beaten.placement) as placement,
+        sum(beaten.placement * beaten.placement) as placement_squares,
+        sum(beaten.negatives_ahead / beaten.n_positive) as negative_placement,
         sum(
             (
-                2e0 * placed.positives_below * (placed.negatives_above + placed.negatives_equal / 2e0)
-                + placed.positives_equal * (placed.negatives_above + placed.negatives_equal / 4e0)
-            ) / (placed.n_positive * placed.n_positive)
+                2e0 * beaten.positives_below * beaten.negatives_ahead
+                + beaten.positives_equal * (beaten.negatives_above + beaten.negatives_equal / 4e0)
+            ) / (beaten.n_positive * beaten.n_positive)
         ) as negative_placement_squares,
-        sum(placed.precision_at_score) as precision_sum,
-        sum(placed.precision_at_score * placed.precision_at_score) as precision_squares,
-        sum(1e0 / greatest(placed.n_from - 1e0, 1e0)) as gain,
-        sum(placed.precision_at_score / greatest(placed.n_from - 1e0, 1e0)) as loss
-    from placed
+        sum(beaten.precision_at_score) as precision_sum,
+        sum(beaten.precision_at_score * beaten.precision_at_score) as precision_squares,
+        sum(1e0 / greatest(beaten.n_from - 1e0, 1e0)) as gain,
+        sum(beaten.precision_at_score / greatest(beaten.n_from - 1e0, 1e0)) as loss
+    from beaten
     group by
-        placed.slice_id,
-        placed.bucket
+        beaten.slice_id,
+        beaten.bucket
 ),
 
 all_buckets as (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.evaluation.compare import write_comparisons
@@ -17,9 +17,6 @@ from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
 from warehouse_ml.evaluation.suppression import suppress
 from warehouse_ml.warehouses.base import Warehouse
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["EvaluatedWindow", "evaluate"]
 
