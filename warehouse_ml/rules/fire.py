@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EVENTS", "Firing", "fire"]
 
-EVENTS = ("retrain", "alert")
-"""What a rule may be for: training a new version, or telling a person."""
+EVENTS = ("retrain", "alert", "promote", "fallback")
+"""What a rule may be for: training anew, telling a person, refusing a promotion, going back to the safe version."""
+
+_OF_A_MODEL = ("retrain", "promote", "fallback")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,18 @@ class Firing:
     row: Mapping[str, Any]
 
 
-def fire(warehouse: Warehouse, catalog: Catalog, reader: Reader, as_of: dt.datetime) -> list[Firing]:
-    """Run every rule at a clock and record what fired in ``wml.rule_firings``.
+def fire(
+    warehouse: Warehouse,
+    catalog: Catalog,
+    reader: Reader,
+    as_of: dt.datetime,
+    *,
+    events: Collection[str] = EVENTS,
+    model: str | None = None,
+) -> list[Firing]:
+    """Run the rules of some events at a clock and record what fired in ``wml.rule_firings``.
+
+    With ``model``, those about it alone.
 
     Raises
     ------
@@ -49,7 +61,7 @@ def fire(warehouse: Warehouse, catalog: Catalog, reader: Reader, as_of: dt.datet
     """
     firings = []
     for node in catalog.of_kind("rule"):
-        event, model = str(node.config.get("on", "")), node.config.get("model")
+        event, subject = str(node.config.get("on", "")), node.config.get("model")
         if event not in EVENTS:
             raise ProjectError(
                 f'on = "{event}" is not something a rule can be for'
@@ -59,8 +71,10 @@ def fire(warehouse: Warehouse, catalog: Catalog, reader: Reader, as_of: dt.datet
                 has=EVENTS,
                 hint=did_you_mean(event, EVENTS) or "config(on='retrain', model='...')",
             )
-        if event == "retrain":
-            model = catalog.node("model", str(model)).name
+        if event in _OF_A_MODEL:
+            subject = catalog.node("model", str(subject)).name
+        if event not in events or (model is not None and subject != model):
+            continue
         rows = reader.fetch(node, Clock(as_of)).to_pylist()
         with warehouse.transaction():
             run_file(
@@ -70,11 +84,11 @@ def fire(warehouse: Warehouse, catalog: Catalog, reader: Reader, as_of: dt.datet
                 {
                     "rule": node.name,
                     "event": event,
-                    "model": model,
+                    "model": subject,
                     "fired_at": dt.datetime.now(dt.UTC),
                     "as_of": as_of,
                 },
                 rows=[json.dumps(row, default=str, sort_keys=True) for row in rows],
             )
-        firings += [Firing(node.name, event, model, row) for row in rows]
+        firings += [Firing(node.name, event, subject, row) for row in rows]
     return firings

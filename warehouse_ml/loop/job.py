@@ -1,0 +1,72 @@
+"""The weekly job: build, predict, evaluate, ask the rules, retrain what they name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from warehouse_ml.building import Built
+from warehouse_ml.evaluation import EvaluatedWindow
+from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.steps import build_step, predict_nodes, train_step
+from warehouse_ml.registry import CHALLENGER, CHAMPION
+from warehouse_ml.requests import Predicted
+from warehouse_ml.rules import Firing, fire
+from warehouse_ml.session import Session
+from warehouse_ml.training import Trained
+
+__all__ = ["WeeklyRun", "run_job"]
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class WeeklyRun:
+    """What one run of the job did.
+
+    Parameters
+    ----------
+    as_of : datetime
+    built : list of Built
+    predicted : list of Predicted
+    evaluated : list of EvaluatedWindow
+    firings : list of Firing
+    trained : list of Trained
+    """
+
+    as_of: dt.datetime
+    built: list[Built] = field(default_factory=list)
+    predicted: list[Predicted] = field(default_factory=list)
+    evaluated: list[EvaluatedWindow] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
+    trained: list[Trained] = field(default_factory=list)
+
+
+def run_job(
+    session: Session,
+    as_of: dt.datetime,
+    *,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
+    on_step: OnStep | None = None,
+) -> WeeklyRun:
+    """Do the weekly job at a clock: build, predict, evaluate, ask the rules, retrain what they name.
+
+    A model without a version is trained first. ``aliases`` are those whose versions answer now; a challenger that is
+    left out catches up whenever it is not.
+    """
+    catalog = session.catalog
+    result = WeeklyRun(as_of)
+    # First, because a relation may read what a model predicts.
+    for node in catalog.of_kind("model"):
+        if session.registry.holder(node.name, CHAMPION, as_of) is None:
+            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    result.built.extend(build_step(session, as_of, on_step=on_step))
+    result.predicted.extend(predict_nodes(session, catalog.of_kind("model"), as_of, aliases, on_step))
+    result.evaluated.extend(evaluate_nodes(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
+    result.firings.extend(fire(session.warehouse, catalog, session.reader, as_of, events=("retrain", "alert")))
+    due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
+    for node in catalog.of_kind("model"):
+        if node.name in due:
+            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    return result
