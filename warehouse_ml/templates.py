@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sqlglot import exp
 
 from warehouse_ml.errors import TemplateError, WmlError, did_you_mean
+from warehouse_ml.template_cache import compiled
 from warehouse_ml.warehouses.base import WML, Relation
 
 __all__ = ["environment", "literal", "macros", "render", "statement", "statements", "user_environment"]
@@ -49,7 +50,7 @@ def environment(engine: str) -> jinja2.Environment:
     macro_file = files("warehouse_ml.warehouses") / "macros" / f"{engine}.sql"
     if not macro_file.is_file():
         raise TemplateError(f'no macros for the engine "{engine}"', has=["duckdb"])
-    module = env.from_string(macro_file.read_text(encoding="utf-8")).module
+    module = compiled(env, macro_file.read_text(encoding="utf-8"), engine).module
     env.globals.update({name: value for name, value in vars(module).items() if not name.startswith("_")})
     return env
 
@@ -174,7 +175,7 @@ def _literal_node(value: Any) -> exp.Expr:
 @lru_cache(maxsize=256)
 def _own_template(package: str, file: str, engine: str) -> jinja2.Template:
     source = (files(package) / file).read_text(encoding="utf-8")
-    return environment(engine).from_string(source)
+    return compiled(environment(engine), source, engine)
 
 
 @lru_cache(maxsize=1024)

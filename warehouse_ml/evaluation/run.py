@@ -12,6 +12,8 @@ from warehouse_ml.evaluation.compare import write_comparisons
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.fairness import write_fairness
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.ranking import SCRATCH as RANKING
+from warehouse_ml.evaluation.ranking import rank
 from warehouse_ml.evaluation.search import search_slices
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
@@ -25,7 +27,7 @@ SCRATCH = (
     "wml_due",
     "wml_rows",
     "wml_bins",
-    "wml_ranking",
+    *RANKING,
     "wml_moments",
     "wml_medians",
     "wml_confusion",
@@ -127,7 +129,7 @@ def evaluate(
             if any(row["is_replacement"] for row in due):
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
-            run_measures(steps, spec, columns)
+            run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
             if spec.slices and spec.min_slice_size:
                 suppress(steps, spec)
             # Whether a label is late or will never come is known only with a time that it became known.
@@ -172,10 +174,10 @@ def evaluate(
     ]
 
 
-def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
+def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, n_rows: int) -> None:
     if spec.task == "binary":
         steps.run("bins.sql")
-        steps.run("ranking_weighted.sql" if columns.has_weight else "ranking.sql")
+        rank(steps, spec, columns, n_rows)
     elif spec.task == "regression":
         steps.run("moments.sql")
         steps.run("medians.sql")

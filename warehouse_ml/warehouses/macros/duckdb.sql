@@ -121,6 +121,22 @@ cast(sum(cast({{ expression }} as hugeint)) as varchar)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
+{#- A window function over all rows in the order of one number. The engine sorts once, below the function, and counts
+    through what comes out: written as a window of its own it would carry every column through a slower sort. The first
+    macro ends the query that is read, the second stands behind the function; a running total is told so. -#}
+{%- macro sorted_first(key) -%}
+order by {{ key }}
+{%- endmacro -%}
+
+{%- macro over_sorted(key, is_running=false) -%}
+over ({% if is_running %}rows between unbounded preceding and current row{% endif %})
+{%- endmacro -%}
+
+{#- A named query whose expressions are worked out once a row, however often they are used. -#}
+{%- macro materialized() -%}
+materialized
+{%- endmacro -%}
+
 {#- The n - 1 values that cut the rows into n equal parts, each of them a value that occurs; null is left out. -#}
 {%- macro quantiles(expression, n) -%}
 quantile_disc({{ expression }}, [{% for i in range(1, n) %}{{ i }}e0 / {{ n }}{% if not loop.last %}, {% endif %}{% endfor %}])
