@@ -1,6 +1,6 @@
 -- grain: one row per unit and slice in which a label is known; binary task without weights
--- unit:  roc_auc and average_precision in [0, 1], and their variances
--- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
+-- unit:  roc_auc, average_precision and kolmogorov_smirnov in [0, 1], and the variances of the first two
+-- null:  roc_auc and kolmogorov_smirnov where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
 -- The negatives need no ranks among themselves. A negative's placement counts the positives that it beats, and the sum of
@@ -111,6 +111,17 @@ beaten as (
         placed.negatives_above,
         placed.negatives_equal,
         placed.negatives_above + placed.negatives_equal / 2e0 as negatives_ahead,
+        -- The shares at and above a threshold are furthest apart at a positive's score, or just above one.
+        greatest(
+            abs(
+                {{ safe_divide('placed.n_positive - placed.positives_below', 'placed.n_positive') }}
+                - {{ safe_divide('placed.negatives_above + placed.negatives_equal', 'placed.n_negative') }}
+            ),
+            abs(
+                {{ safe_divide('placed.n_positive - placed.positives_below - placed.positives_equal', 'placed.n_positive') }}
+                - {{ safe_divide('placed.negatives_above', 'placed.n_negative') }}
+            )
+        ) as separation,
         1e0 - {{ safe_divide('placed.negatives_above + placed.negatives_equal / 2e0', 'placed.n_negative') }} as placement
     from placed
 ),
@@ -120,6 +131,7 @@ positive_buckets as (
         beaten.slice_id,
         beaten.bucket,
         sum(beaten.placement) as placement,
+        max(beaten.separation) as separation,
         sum(beaten.placement * beaten.placement) as placement_squares,
         sum(beaten.negatives_ahead / beaten.n_positive) as negative_placement,
         sum(
@@ -161,6 +173,7 @@ buckets as (
         all_buckets.own_share,
         positive_buckets.placement as positive_placement,
         positive_buckets.placement_squares as positive_placement_squares,
+        positive_buckets.separation,
         positive_buckets.negative_placement,
         positive_buckets.negative_placement_squares,
         {% for name in ['precision_sum', 'precision_squares', 'gain', 'loss'] %}
@@ -182,6 +195,7 @@ summed as (
         buckets.negative_placement,
         buckets.positive_placement_squares,
         buckets.negative_placement_squares,
+        buckets.separation,
         buckets.precision_sum,
         buckets.precision_squares,
         sum(buckets.gain) over downwards - (1e0 - buckets.own_share) * buckets.gain as gain,
@@ -203,6 +217,7 @@ areas as (
         sum(summed.{{ side }}_placement) as {{ side }}_placement,
         sum(summed.{{ side }}_placement_squares) as {{ side }}_placement_squares,
         {% endfor %}
+        max(summed.separation) as separation,
         sum(summed.precision_sum) as precision_sum,
         -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
         sum(
@@ -229,7 +244,8 @@ select
         areas.influence_squares - 2e0 * areas.precision_sum / nullif(areas.positive, 0e0) * areas.positive_influence
         + areas.precision_sum * areas.precision_sum / nullif(areas.positive, 0e0)
     ) / nullif(areas.positive * (areas.positive - 1e0), 0e0) as average_precision_variance,
-    areas.positive as n_positive
+    areas.positive as n_positive,
+    areas.separation as kolmogorov_smirnov
 from areas
 inner join slices
     on areas.slice_id = slices.slice_id
