@@ -1,6 +1,7 @@
 -- grain: one row per unit and slice of these slice sets in which a label and a score are known; binary task, no weights
--- unit:  roc_auc and average_precision in [0, 1], and their variances
--- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
+-- unit:  roc_auc, average_precision and kolmogorov_smirnov in [0, 1], and the variances of the first two
+-- null:  roc_auc and kolmogorov_smirnov where only one class is there, average_precision where no label is positive, a
+--        variance of fewer than two
 -- Exact, ties count half. A row's placement is the share of the other class that its score beats (DeLong, DeLong and
 -- Clarke-Pearson, 1988): the mean placement of the positives is the area, and the spread of placements its variance.
 -- Only the positives are looked at: a negative's placement counts the positives that it beats, and the sum of its
@@ -29,9 +30,9 @@ placed as (
     select
         positives.slice_id,
         slices.n_positive,
-        slices.n_positive + slices.n_negative as n_both,
+        slices.n_negative,
         {{ as_double('positives.n_tied') }} as negatives_equal,
-        {{ as_double('positives.n_rows') }} as n_rows,
+        {{ as_double('coalesce(positives.n_rows, slices.n_positive + slices.positives_before - positives.positive_position)') }} as n_rows,
         {{ as_double('positives.positive_position - slices.positives_before') }} as positives_below,
         {{ as_double('positives.row_position - slices.rows_before - positives.positive_position + slices.positives_before') }} as negatives_to
     from wml_ranked_positives as positives
@@ -43,13 +44,24 @@ placed as (
 beaten as {{ materialized() }} (
     select
         placed.slice_id,
-        coalesce(placed.n_rows, placed.n_positive - placed.positives_below) as n_rows,
+        placed.n_rows,
         placed.n_positive - placed.positives_below as positives_from,
         placed.positives_below,
         placed.negatives_to,
         placed.negatives_to - placed.negatives_equal as negatives_below,
         placed.negatives_to - placed.negatives_equal / 2e0 as n_beaten,
-        placed.n_both - placed.positives_below - placed.negatives_to + placed.negatives_equal as n_from
+        placed.n_positive + placed.n_negative - placed.positives_below - placed.negatives_to + placed.negatives_equal as n_from,
+        -- The shares at and above a threshold are furthest apart at a positive's score, or just above one.
+        greatest(
+            abs(
+                {{ safe_divide('placed.negatives_to - placed.negatives_equal', 'placed.n_negative') }}
+                - placed.positives_below / placed.n_positive
+            ),
+            abs(
+                {{ safe_divide('placed.negatives_to', 'placed.n_negative') }}
+                - (placed.positives_below + placed.n_rows) / placed.n_positive
+            )
+        ) as separation
     from placed
 ),
 
@@ -62,6 +74,7 @@ weighed as {{ materialized() }} (
         beaten.negatives_to,
         beaten.negatives_below,
         beaten.n_beaten,
+        beaten.separation,
         beaten.n_rows * beaten.n_beaten as rows_beaten,
         -- Among the pairs of positives, those in which this score is the larger.
         beaten.n_rows * (2e0 * beaten.positives_below + beaten.n_rows) as pairs,
@@ -78,6 +91,7 @@ buckets as (
         weighed.slice_id,
         weighed.bucket,
         sum(weighed.n_rows) as n_rows,
+        max(weighed.separation) as separation,
         sum(weighed.rows_beaten) as beaten,
         sum(weighed.rows_beaten * weighed.n_beaten) as beaten_squares,
         sum(weighed.pairs) as pairs,
@@ -105,6 +119,7 @@ shared as (
         buckets.slice_id,
         buckets.bucket,
         buckets.n_rows,
+        buckets.separation,
         buckets.beaten,
         buckets.beaten_squares,
         buckets.pairs,
@@ -132,6 +147,7 @@ summed as (
     select
         shared.slice_id,
         shared.n_rows,
+        shared.separation,
         shared.beaten,
         shared.beaten_squares,
         shared.pairs,
@@ -151,6 +167,7 @@ summed as (
 areas as (
     select
         summed.slice_id,
+        max(summed.separation) as separation,
         sum(summed.beaten) as beaten,
         sum(summed.beaten_squares) as beaten_squares,
         sum(summed.pairs) as pairs,
@@ -184,7 +201,8 @@ select
         areas.influence_squares - 2e0 * areas.precision_sum / nullif(slices.n_positive, 0e0) * areas.positive_influence
         + areas.precision_sum * areas.precision_sum / nullif(slices.n_positive, 0e0)
     ) / nullif(slices.n_positive * (slices.n_positive - 1e0), 0e0) as average_precision_variance,
-    slices.n_positive
+    slices.n_positive,
+    areas.separation as kolmogorov_smirnov
 from slices
 left join areas
     on slices.slice_id = areas.slice_id

@@ -25,7 +25,15 @@ __all__ = ["FAMILIES", "suppress"]
 FAMILIES = {
     "binary": {
         1: ("selection_rate", "mean_prediction", "log_loss", "brier_score", "expected_calibration_error"),
-        2: ("n_positive", "prevalence", "mean_label", "calibration_ratio", "average_precision", "roc_auc"),
+        2: (
+            "n_positive",
+            "prevalence",
+            "mean_label",
+            "calibration_ratio",
+            "average_precision",
+            "roc_auc",
+            "kolmogorov_smirnov",
+        ),
     },
     "multiclass": {},
     "regression": {},

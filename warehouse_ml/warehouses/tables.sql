@@ -312,7 +312,7 @@ select
     'expected_calibration_error', 'calibration_ratio', 'mean_prediction', 'mean_label', 'precision_macro', 'precision_micro',
     'precision_weighted', 'recall_macro', 'recall_micro', 'recall_weighted', 'f1_macro', 'f1_micro', 'f1_weighted',
     'mean_absolute_error', 'mean_squared_error', 'root_mean_squared_error', 'mean_squared_log_error',
-    'median_absolute_error', 'r2_score', 'explained_variance', 'mean_error',
+    'median_absolute_error', 'r2_score', 'explained_variance', 'mean_error', 'kolmogorov_smirnov',
 ] %}
     max(case when metrics.metric = '{{ metric }}' then metrics.value end) as {{ metric }}{% if not loop.last %},{% endif %}
 
