@@ -24,6 +24,7 @@ SCRATCH = (
     "wml_joined",
     "wml_due",
     "wml_rows",
+    "wml_cells",
     "wml_bins",
     "wml_ranking",
     "wml_moments",
@@ -37,7 +38,10 @@ SCRATCH = (
     "wml_compared",
     "wml_tested",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices")
+_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices", "metric_cells")
+
+MOST_CELLS = 10_000
+"""A version and window with more cells than this, and than a tenth of its rows, keeps none."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,8 @@ def evaluate(
                 warnings = {row["unit"]: row["warning"] for row in steps.fetch("label_warnings_list.sql")}
             steps.run("write_evaluations.sql", has_warnings=has_warnings)
             steps.run("write_metrics.sql")
+            if spec.keep_cells:
+                steps.run("write_cells.sql", fields=steps.slice_fields, most_cells=MOST_CELLS)
             if spec.slices:
                 write_fairness(steps, spec)
             if spec.task == "binary" and columns.has_score:
@@ -173,6 +179,7 @@ def evaluate(
 
 
 def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
+    steps.run(f"cells_{spec.task}.sql")
     if spec.task == "binary":
         steps.run("bins.sql")
         steps.run("ranking_weighted.sql" if columns.has_weight else "ranking.sql")
