@@ -80,7 +80,13 @@ def check(got: dict[str, dict[str, Any]], want: dict[str, dict[str, Any]]) -> No
 KEYS: list[list[str]] = [["origin"], ["late", "origin"], ["air. line/~"], ["air. line/~", "late", "origin"]]
 
 
-@settings(max_examples=8, derandomize=True, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     task=st.sampled_from(["binary", "multiclass", "regression"]),
     n=st.integers(1, 250),

@@ -15,7 +15,7 @@ from warehouse_ml.evaluation.join import JoinColumns, join_columns
 from warehouse_ml.evaluation.search import search_slices
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
-from warehouse_ml.evaluation.suppression import suppress
+from warehouse_ml.evaluation.suppress import suppress
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EvaluatedWindow", "evaluate"]
