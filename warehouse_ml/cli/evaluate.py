@@ -108,7 +108,11 @@ def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the columns of windows, those that hold nothing at all left out."""
     first = ["evaluation", "version", "window_start", "n_requests", "n_labelled", "is_mature"]
     rest = dict.fromkeys(name for row in rows for name in row if name not in first)
-    return [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+    names = [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+    # Evaluations of several tasks have metrics of their own each.
+    for row in rows:
+        row.update({name: None for name in names if name not in row})
+    return names
 
 
 def _named(window: EvaluatedWindow) -> str:

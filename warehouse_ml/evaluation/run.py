@@ -17,7 +17,7 @@ from warehouse_ml.evaluation.ranking import rank
 from warehouse_ml.evaluation.search import search_slices
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
-from warehouse_ml.evaluation.suppression import suppress
+from warehouse_ml.evaluation.suppress import suppress
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EvaluatedWindow", "evaluate"]
@@ -26,6 +26,7 @@ SCRATCH = (
     "wml_joined",
     "wml_due",
     "wml_rows",
+    "wml_cells",
     "wml_bins",
     *RANKING,
     "wml_moments",
@@ -39,7 +40,10 @@ SCRATCH = (
     "wml_compared",
     "wml_tested",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices")
+_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices", "metric_cells")
+
+MOST_CELLS = 10_000
+"""A version and window with more cells than this, and than a tenth of its rows, keeps none."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ def evaluate(
                 warnings = {row["unit"]: row["warning"] for row in steps.fetch("label_warnings_list.sql")}
             steps.run("write_evaluations.sql", has_warnings=has_warnings)
             steps.run("write_metrics.sql")
+            if spec.keep_cells:
+                steps.run("write_cells.sql", fields=steps.slice_fields, most_cells=MOST_CELLS)
             if spec.slices:
                 write_fairness(steps, spec)
             if spec.task == "binary" and columns.has_score:
@@ -175,6 +181,7 @@ def evaluate(
 
 
 def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, n_rows: int) -> None:
+    steps.run(f"cells_{spec.task}.sql")
     if spec.task == "binary":
         steps.run("bins.sql")
         rank(steps, spec, columns, n_rows)

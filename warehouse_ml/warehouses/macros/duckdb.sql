@@ -367,3 +367,31 @@ concat_ws({{ separator | literal }}, {% for name in names %}{{ name }}{% if not 
 {%- macro student_97_5(freedom) -%}
 (1.959963984540054e0 + 2.372271230298562e0 / {{ freedom }} + 2.8224986157396112e0 / ({{ freedom }} * {{ freedom }}) + 2.555849679507722e0 / ({{ freedom }} * {{ freedom }} * {{ freedom }}))
 {%- endmacro -%}
+
+{#- JSON text of an object; `fields` is a dict of name to expression. -#}
+{%- macro json_text(fields) -%}
+cast(json_object({% for name, expression in fields.items() %}{{ name | literal }}, {{ expression }}{% if not loop.last %}, {% endif %}{% endfor %}) as varchar)
+{%- endmacro -%}
+
+{#- The values of JSON text for a list of names, in words as slice_text has them; one that is not there is an error. -#}
+{%- macro json_slice_text(json, names) -%}
+case
+    when len({{ names }}) = 0 then 'all'
+    else array_to_string(
+        list_transform(
+            {{ names }},
+            lambda wml_name: coalesce(
+                json_extract_string({{ json }}, '/' || replace(replace(wml_name, '~', '~0'), '/', '~1')),
+                error('no slice column "' || wml_name || '" in the cells; they have ' || {{ json }})
+            )
+        ),
+        ', '
+    )
+end
+{%- endmacro -%}
+
+{#- A query of several parameters, called by any client: wml.resliced('late_arrival', ['origin']). -#}
+{%- macro create_query_function(name, parameters, body) -%}
+create or replace macro {{ name }}({{ parameters | join(', ') }}) as table
+{{ body }}
+{%- endmacro -%}
