@@ -156,7 +156,9 @@ def state(root: Path) -> dict[str, Any]:
 def matrix(rows: list[dict[str, Any]]) -> str:
     """Return the rows as a table for people, the steps of one phase put together."""
     told = ["| killed | the version is | the ledger is | left until the next training |", "|---|---|---|---|"]
-    for (phase, version, ledger), group in itertools.groupby(rows, key=lambda r: (_phase(r), r["version"], r["ledger"])):
+    for (phase, version, ledger), group in itertools.groupby(
+        rows, key=lambda r: (_phase(r), r["version"], r["ledger"])
+    ):
         left = " or ".join(dict.fromkeys(row["left"] for row in group))
         told.append(f"| {phase} | {version} | {ledger} | {left} |")
     return "\n".join(told)

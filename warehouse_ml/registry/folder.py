@@ -13,8 +13,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from warehouse_ml.errors import ArtifactError
 
@@ -34,7 +34,7 @@ def hash_of_file(path: Path) -> str:
         return hash_of_stream(file)
 
 
-def hash_of_stream(file: BinaryIO) -> str:
+def hash_of_stream(file: BufferedReader) -> str:
     """Return the SHA-256 of what is left to read, in hexadecimal, without holding it in memory."""
     return hashlib.file_digest(file, "sha256").hexdigest()
 

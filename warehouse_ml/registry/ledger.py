@@ -178,8 +178,9 @@ def _told(table: pa.Table | None) -> list[str] | None:
 def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: row.get(name) for name in LEDGER_SCHEMA.names}
     for field in LEDGER_SCHEMA:
-        if pa.types.is_timestamp(field.type) and values[field.name] is not None:
-            values[field.name] = dt.datetime.fromisoformat(values[field.name])
+        value = values[field.name]
+        if pa.types.is_timestamp(field.type) and value is not None:
+            values[field.name] = dt.datetime.fromisoformat(value)
     for name in ("model", "alias", "since"):
         if values[name] is None:
             raise ValueError(f"{name} is missing")

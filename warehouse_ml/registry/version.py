@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.checked import (
     DEFINITION,
+    ESTIMATOR,
     FACTS,
     FORMAT,
     MANIFEST,
@@ -165,6 +166,8 @@ class VersionContent:
         (folder / PARAMETERS).mkdir()
         for name, table in self.parameters.to_tables().items():
             (folder / PARAMETERS / f"{name}.parquet").write_bytes(parquet_bytes(table))
+        if self.parameters.kept is not None:
+            (folder / ESTIMATOR).write_bytes(self.parameters.kept.content)
         if self.snapshot is None:
             return
         with (folder / SNAPSHOT).open("wb") as file:
@@ -222,7 +225,9 @@ def write_manifest(version: Version, folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
-        "version": {key: value for key, value in version.told().items() if key not in ("artifact_hash", "artifact_uri")},
+        "version": {
+            key: value for key, value in version.told().items() if key not in ("artifact_hash", "artifact_uri")
+        },
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": hash_of_file(path), "bytes": path.stat().st_size}
             for path in files
@@ -294,7 +299,7 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
     check_facts(facts, folder / FACTS)
     try:
         texts = {name: contents[name].decode() for name in (DEFINITION, QUERY, SCORING) if name in contents}
-        parameters = Parameters.from_tables(read_tables(contents, folder))
+        parameters = Parameters.from_tables(read_tables(contents, folder), contents.get(ESTIMATOR))
     except UnicodeDecodeError:
         raise ArtifactError("its SQL is not UTF-8 text", place=str(folder)) from None
     except (TypeError, KeyError, OverflowError, ValueError) as error:

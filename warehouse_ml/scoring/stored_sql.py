@@ -1,8 +1,8 @@
 """scoring.sql: the prediction as one query that is kept with a version, and the look at it before it runs.
 
-What is kept was written by a release of this toolkit, or by somebody who wants it to seem so. It runs only if it is what
-this release writes for the same parameters, or, when an earlier release wrote it, if it is one query over ``wml_input``
-made of expressions of one row.
+What is kept was written by a release of this toolkit, or by somebody who wants it to seem so. It runs only if it is
+what this release writes for the same parameters, or, when an earlier release wrote it, if it is one query over
+``wml_input`` made of expressions of one row.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
     ArtifactError
         Saying what it holds instead.
     """
-    if text == _compiled(parameters, DIALECT):
+    if parameters.kept is None and text == _compiled(parameters, DIALECT):
         return
     try:
         trees = parse(text, dialect=DIALECT)
@@ -73,6 +73,8 @@ def _compiled(parameters: Parameters, engine: str) -> str:
 
 
 def _size(parameters: Parameters) -> str:
+    if parameters.kept is not None:
+        return parameters.kept.name
     return f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{len(parameters.features):,} features"
 
 

@@ -206,9 +206,7 @@ class _Training:
                 return version
         return None
 
-    def _complete(
-        self, same: Version, n_rows: int, n_held_out: int, promote: str, side: str
-    ) -> tuple[str | None, str]:
+    def _complete(self, same: Version, n_rows: int, n_held_out: int, promote: str, side: str) -> tuple[str | None, str]:
         """Return the alias that a version trained earlier gets now, and why; none if it was decided on before.
 
         Only a training that was killed between the version and the ledger, or was not to promote, left that open.
