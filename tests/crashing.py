@@ -86,7 +86,7 @@ def killed_at(told: int, is_last: Callable[[int, str], bool]) -> None:
 
     def patched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def run(path: Any, *arguments: Any, **named: Any) -> Any:
-            shown = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else os.fspath(path)
+            shown = str(Path(f"/proc/self/fd/{path}").readlink()) if isinstance(path, int) else os.fspath(path)
             # What is only read changes nothing.
             is_read = name == "open" and arguments[:1] in (("rb",), ("r",), (os.O_RDONLY,), ())
             is_read |= name == "open" and isinstance(arguments[0], int) and not arguments[0] & os.O_WRONLY

@@ -396,7 +396,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
     "estimators": estimators_table,
-    "kept estimators": lambda: estimators_table(is_kept=True),
+    "kept_estimators": lambda: estimators_table(is_kept=True),
     "tables": tables_list,
     "macros": macros_table,
 }

@@ -58,7 +58,8 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
         raise _refused(place, "is not one query")
     for node in trees[0].walk():
         if isinstance(node, exp.Table):
-            if node.sql(dialect=DIALECT).replace('"', "") != nodes.INPUT:
+            is_input = isinstance(node.this, exp.Identifier) and node.name == nodes.INPUT
+            if not is_input or node.args.get("db") or node.args.get("catalog"):
                 raise _refused(place, f"reads {node.sql(dialect=DIALECT)[:80]}, not {nodes.INPUT} alone")
         elif not isinstance(node, _SHAPES):
             reason = refusal(node)
