@@ -1,4 +1,4 @@
-"""Folders that a stranger made: their hashes are right, and still nothing in them runs, is read elsewhere, or is huge."""
+"""Folders that a stranger made: their hashes are right, and still nothing in them runs or leads elsewhere."""
 
 from __future__ import annotations
 
@@ -242,7 +242,9 @@ def test_names_and_classes_that_look_like_sql_are_names(tmp_path: Path) -> None:
     write(root, "sql/requests/churn_requests.sql", text.replace("events.amount,", f"events.amount as {name},"))
     text = (root / "models/churn.sql").read_text().replace("requests.amount,", f"requests.{name},")
     label = EVIL.replace("'", "''").replace("{{", "{{ '{{' }}")
-    text = text.replace("labels.has_churned\n", f"case when labels.has_churned then '{label}' else 'no' end as has_churned\n")
+    text = text.replace(
+        "labels.has_churned\n", f"case when labels.has_churned then '{label}' else 'no' end as has_churned\n"
+    )
     write(root, "models/churn.sql", text)
     ok(root, "train", "churn", *CLOCK)
     ok(root, "build", *LATER)
@@ -276,7 +278,7 @@ def test_an_index_that_points_elsewhere_is_made_again(project: Path) -> None:
 )
 def test_a_file_of_the_ledger_that_is_no_ledger(project: Path, content: bytes) -> None:
     (project / "artifacts" / "ledger" / "00000009-00000000.json").write_bytes(content)
-    with pytest.raises(ArtifactError, match="00000009|lines of the ledger|JSON"):
+    with pytest.raises(ArtifactError, match=r"00000009|lines of the ledger|JSON"):
         Registry(project / "artifacts").ledger()
     done = wml(project, "models", "list")
     assert (done.code, "Traceback" in done.err) == (3, False)

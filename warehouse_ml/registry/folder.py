@@ -18,7 +18,17 @@ from pathlib import Path
 
 from warehouse_ml.errors import ArtifactError
 
-__all__ = ["Busy", "hash_of", "hash_of_file", "hash_of_stream", "locked", "publishing", "replace_file", "sweep"]
+__all__ = [
+    "Busy",
+    "hash_of",
+    "hash_of_file",
+    "hash_of_stream",
+    "locked",
+    "publishing",
+    "replace_file",
+    "staged_file",
+    "sweep",
+]
 
 STAGING_PREFIX = ".staging-"
 
@@ -37,6 +47,26 @@ def hash_of_file(path: Path) -> str:
 def hash_of_stream(file: BufferedReader) -> str:
     """Return the SHA-256 of what is left to read, in hexadecimal, without holding it in memory."""
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def staged_file(folder: Path) -> Iterator[Path]:
+    """Yield the path of a file to write and to rename; it is gone when the block ends, unless it was renamed.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be written.
+    """
+    staged = folder / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield staged
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes) -> None:

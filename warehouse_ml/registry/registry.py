@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from warehouse_ml.errors import ArtifactError, VersionNotFoundError, did_you_mean
+from warehouse_ml.errors import ArtifactError, RowsNotKeptError, VersionNotFoundError, did_you_mean
 from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
 from warehouse_ml.registry.checked import checked_snapshot, read_manifest
-from warehouse_ml.registry.folder import locked, publishing, sweep
+from warehouse_ml.registry.folder import hash_of_file, locked, publishing, staged_file, sweep
 from warehouse_ml.registry.index import Index
 from warehouse_ml.registry.ledger import LINES, Ledger
 from warehouse_ml.registry.version import (
@@ -20,12 +21,19 @@ from warehouse_ml.registry.version import (
     read_version,
     version_of,
     write_manifest,
+    write_parquet,
 )
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from warehouse_ml.project import Project
+
 __all__ = ["Registry"]
 
+_READ_AGAIN = ".rows"
 _LONGEST_NAME = 200
 _NOT_IN_NAMES = frozenset('/\\\0<>:"|?*') | {chr(code) for code in range(32)}
 
@@ -41,14 +49,32 @@ class Registry:
     ----------
     root : Path
         ``[artifacts] path``; made when the first version is published.
+    max_snapshot_rows : int, optional
+        A version trained on more rows keeps their query and hash alone; by default every version keeps its rows.
+
+    Attributes
+    ----------
+    rows_again : callable or None
+        Reads the rows of a version again that keeps only their query. Set by whoever has the warehouse.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, max_snapshot_rows: int | None = None) -> None:
         self.root = root
+        self.rows_again: Callable[[StoredVersion], pa.RecordBatchReader] | None = None
+        self._max_snapshot_rows = max_snapshot_rows
         self._index = Index(root)
         self._ledger = Ledger(root)
         self._loaded: dict[str, StoredVersion] = {}
         self._snapshots: dict[str, Path] = {}
+
+    @classmethod
+    def of(cls, project: Project) -> Registry:
+        """Return the registry of a project, as its settings say."""
+        return cls(project.artifacts, max_snapshot_rows=project.max_snapshot_rows)
+
+    def keeps_rows(self, n_rows: int) -> bool:
+        """Return whether a version trained on so many rows keeps them."""
+        return self._max_snapshot_rows is None or n_rows <= self._max_snapshot_rows
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all, oldest first.
@@ -107,17 +133,43 @@ class Registry:
     def snapshot_path(self, version: Version) -> Path:
         """Return where the rows are that the version was trained on, checked once in the life of the registry.
 
+        Rows that are not kept are read again by the version's own query, and compared with their hash.
+
         Raises
         ------
         ArtifactError
             If they are missing or are not what was published.
+        RowsNotKeptError
+            If they are not kept, and the query gives others now.
         """
         if version.artifact_hash not in self._snapshots:
             path = checked_snapshot(self.root / version.artifact_uri)
-            if path is None:
-                raise ArtifactError("no rows kept")
-            self._snapshots[version.artifact_hash] = path
+            self._snapshots[version.artifact_hash] = path or self._read_again(version)
         return self._snapshots[version.artifact_hash]
+
+    def _read_again(self, version: Version) -> Path:
+        """Return the rows of a version that keeps only their query: those read before, or else read now."""
+        folder = self.root / _READ_AGAIN
+        # The name of the file is its hash, so that rows read before are known to be what they were.
+        for path in folder.glob(f"{version.artifact_hash[:16]}-*.parquet"):
+            if path.stem.rpartition("-")[2] == hash_of_file(path):
+                return path.resolve()
+        if self.rows_again is None:
+            name = f"{version.model}@{version.version}"
+            raise RowsNotKeptError(
+                f"{name} keeps the query of its {version.n_rows:,} training rows, not the rows",
+                place=version.artifact_uri,
+                hint=f"read them again: wml models rows {name}",
+            )
+        rows = self.rows_again(self.load(version))
+        with locked(self.root):
+            sweep(folder)
+            with staged_file(folder) as staged:
+                with staged.open("wb") as file:
+                    write_parquet(rows, file)
+                path = folder / f"{version.artifact_hash[:16]}-{hash_of_file(staged)}.parquet"
+                staged.replace(path)
+        return path.resolve()
 
     def publish(self, describe: Callable[[int], Version], content: VersionContent) -> Version:
         """Add a version: it is there whole, or not at all.

@@ -17,9 +17,15 @@ __all__ = ["content_of"]
 
 
 def content_of(
-    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult, threshold: float
+    warehouse: Warehouse,
+    definition: ModelDefinition,
+    rows: RowSummary,
+    result: FitResult,
+    threshold: float,
+    *,
+    keeps_rows: bool = True,
 ) -> VersionContent:
-    """Return the version's content: its parameters, definition, scoring SQL, rows, and facts."""
+    """Return the version's content: its parameters, definition, scoring SQL, rows (or their query alone), and facts."""
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     forced = str(definition.options["SCORING_PATH"])
     facts = {
@@ -43,7 +49,7 @@ def content_of(
         parameters=result.parameters,
         definition=definition.text + "\n",
         scoring_sql=stored_sql(result.parameters, forced, warehouse.engine),
-        snapshot=warehouse.stream(snapshot),
+        snapshot=warehouse.stream(snapshot) if keeps_rows else None,
         facts=facts,
         training_query=rows.query.strip() + "\n",
     )

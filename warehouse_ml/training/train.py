@@ -270,7 +270,8 @@ class _Training:
                 environment=environment,
             )
 
-        content = content_of(self._warehouse, subject.definition, rows, result, threshold)
+        keeps_rows = self._registry.keeps_rows(rows.n_rows)
+        content = content_of(self._warehouse, subject.definition, rows, result, threshold, keeps_rows=keeps_rows)
         return self._registry.publish(describe, content)
 
 
