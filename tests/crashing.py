@@ -37,11 +37,15 @@ STEPS = {
 
 
 def publish(root: Path) -> Version:
-    """Publish the version 1 of the only model once more, with rows that come in several batches, and name it."""
-    registry = Registry(root)
-    first = registry.versions()[0]
-    stored = registry.load(first)
-    rows = pq.read_table(registry.snapshot_path(first))
+    """Publish the first version of a store into it once more, and name it."""
+    return publish_into(Registry(root), Registry(root))
+
+
+def publish_into(registry: Registry, source: Registry) -> Version:
+    """Publish the first version of a store into another, with rows that come in several batches, and name it."""
+    first = source.versions()[0]
+    stored = source.load(first)
+    rows = pq.read_table(source.snapshot_path(first))
     content = VersionContent(
         parameters=stored.parameters,
         definition=stored.definition,

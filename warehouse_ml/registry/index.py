@@ -25,7 +25,7 @@ from warehouse_ml.registry.checked import MANIFEST, read_manifest
 from warehouse_ml.registry.folder import Busy, locked, replace_file
 from warehouse_ml.registry.version import INDEX_SCHEMA, Version, parquet_bytes, version_of
 
-__all__ = ["INDEX", "Index", "numbers_in", "read_parquet"]
+__all__ = ["INDEX", "Index", "as_number", "numbers_in", "read_parquet"]
 
 INDEX = "index.parquet"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -166,16 +166,18 @@ def numbers_in(folder: Path) -> frozenset[int]:
     try:
         with os.scandir(folder) as entries:
             return frozenset(
-                int(entry.name)
+                number
                 for entry in entries
-                if entry.name.isdecimal()
-                and entry.name.isascii()
-                and entry.name[0] != "0"
-                and len(entry.name) <= _LONGEST_NUMBER
-                and entry.is_dir(follow_symlinks=False)
+                if (number := as_number(entry.name)) is not None and entry.is_dir(follow_symlinks=False)
             )
     except OSError:
         return frozenset()
+
+
+def as_number(name: str) -> int | None:
+    """Return the number of a version's folder, or None if the name is none."""
+    is_number = name.isascii() and name.isdecimal() and name[0] != "0" and len(name) <= _LONGEST_NUMBER
+    return int(name) if is_number else None
 
 
 def read_parquet(path: Path, schema: pa.Schema) -> pa.Table | None:

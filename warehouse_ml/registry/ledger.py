@@ -13,7 +13,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from warehouse_ml.registry.folder import Busy, locked, replace_file
 from warehouse_ml.registry.index import read_parquet
 from warehouse_ml.registry.version import parquet_bytes
 
-__all__ = ["LEDGER", "LINES", "Ledger"]
+__all__ = ["LEDGER", "LINES", "Ledger", "is_ledger_file"]
 
 LEDGER = "aliases.parquet"
 LINES = "ledger"
@@ -64,8 +64,14 @@ class Ledger:
         self._look()
         return list(self._lines)
 
-    def add(self, lines: Sequence[Alias]) -> Path:
-        """Add lines, all of them or none, and return their file; the store's lock is held.
+    def add(self, lines: Sequence[Alias], push: Callable[[str, bytes], None] | None = None) -> None:
+        """Add lines, all of them or none; the store's lock is held.
+
+        Parameters
+        ----------
+        lines : sequence of Alias
+        push : callable, optional
+            Given name and content of their file before it is written here.
 
         Raises
         ------
@@ -76,12 +82,11 @@ class Ledger:
         names = self._names()
         if not names and self._lines:
             # An earlier release kept the lines in the Parquet file alone.
-            names = [self._put(1, self._lines).name]
+            names = [self._put(1, self._lines, push)]
         last = int(names[-1].partition("-")[0]) if names else 0
-        path = self._put(last + 1, lines)
+        name = self._put(last + 1, lines, push)
         with contextlib.suppress(ArtifactError):
-            self._write([*self._lines, *lines], [*names, path.name])
-        return path
+            self._write([*self._lines, *lines], [*names, name])
 
     def write(self) -> Path:
         """Bring the Parquet file into step with the files, and return where it is.
@@ -124,16 +129,18 @@ class Ledger:
 
     def _names(self) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self._root / LINES) if _FILE.fullmatch(name))  # noqa: PTH208
+            return sorted(name for name in os.listdir(self._root / LINES) if is_ledger_file(name))  # noqa: PTH208
         except OSError:
             return []
 
-    def _put(self, number: int, lines: Sequence[Alias]) -> Path:
+    def _put(self, number: int, lines: Sequence[Alias], push: Callable[[str, bytes], None] | None) -> str:
         rows = [dataclasses.asdict(line) for line in lines]
         content = json.dumps({"format": _FORMAT, "lines": rows}, indent=2, default=dt.datetime.isoformat)
-        path = self._root / LINES / f"{number:08d}-{uuid.uuid4().hex[:8]}.json"
-        replace_file(path, content.encode())
-        return path
+        name = f"{number:08d}-{uuid.uuid4().hex[:8]}.json"
+        if push is not None:
+            push(name, content.encode())
+        replace_file(self._root / LINES / name, content.encode())
+        return name
 
     def _get(self, name: str) -> list[Alias]:
         path = self._root / LINES / name
@@ -163,6 +170,11 @@ class Ledger:
         found = self._path.stat()
         self._seen = (tuple(names), (found.st_mtime_ns, found.st_size, found.st_ino))
         self._lines, self._is_written = list(lines), True
+
+
+def is_ledger_file(name: str) -> bool:
+    """Return whether a file of the ledger is called so."""
+    return _FILE.fullmatch(name) is not None
 
 
 def _told(table: pa.Table | None) -> list[str] | None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from warehouse_ml.errors import ArtifactError, RowsNotKeptError, VersionNotFoundError, did_you_mean
 from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
-from warehouse_ml.registry.checked import checked_snapshot, read_manifest
+from warehouse_ml.registry.checked import SNAPSHOT, checked_snapshot, read_manifest
 from warehouse_ml.registry.folder import hash_of_file, locked, publishing, staged_file, sweep
 from warehouse_ml.registry.index import Index
 from warehouse_ml.registry.ledger import LINES, Ledger
+from warehouse_ml.registry.objects import ObjectStore
 from warehouse_ml.registry.version import (
     INDEX_SCHEMA,
     StoredVersion,
@@ -51,6 +52,8 @@ class Registry:
         ``[artifacts] path``; made when the first version is published.
     max_snapshot_rows : int, optional
         A version trained on more rows keeps their query and hash alone; by default every version keeps its rows.
+    store : ObjectStore, optional
+        Where the versions are; the folder holds copies then.
 
     Attributes
     ----------
@@ -58,9 +61,10 @@ class Registry:
         Reads the rows of a version again that keeps only their query. Set by whoever has the warehouse.
     """
 
-    def __init__(self, root: Path, *, max_snapshot_rows: int | None = None) -> None:
+    def __init__(self, root: Path, *, max_snapshot_rows: int | None = None, store: ObjectStore | None = None) -> None:
         self.root = root
         self.rows_again: Callable[[StoredVersion], pa.RecordBatchReader] | None = None
+        self._store = store
         self._max_snapshot_rows = max_snapshot_rows
         self._index = Index(root)
         self._ledger = Ledger(root)
@@ -70,7 +74,22 @@ class Registry:
     @classmethod
     def of(cls, project: Project) -> Registry:
         """Return the registry of a project, as its settings say."""
-        return cls(project.artifacts, max_snapshot_rows=project.max_snapshot_rows)
+        store = ObjectStore(project.store) if project.store else None
+        registry = cls(project.artifacts, max_snapshot_rows=project.max_snapshot_rows, store=store)
+        registry.pull()
+        return registry
+
+    def pull(self) -> None:
+        """Copy what the object store has and the folder has not; without an object store there is nothing to do.
+
+        Raises
+        ------
+        ArtifactError
+            If the object store does not answer.
+        """
+        if self._store is not None:
+            with locked(self.root):
+                self._store.pull(self.root)
 
     def keeps_rows(self, n_rows: int) -> bool:
         """Return whether a version trained on so many rows keeps them."""
@@ -143,9 +162,15 @@ class Registry:
             If they are not kept, and the query gives others now.
         """
         if version.artifact_hash not in self._snapshots:
+            if self._store is not None and self._lacks_snapshot(version):
+                self._store.pull_snapshot(version.artifact_uri, self.root)
             path = checked_snapshot(self.root / version.artifact_uri)
             self._snapshots[version.artifact_hash] = path or self._read_again(version)
         return self._snapshots[version.artifact_hash]
+
+    def _lacks_snapshot(self, version: Version) -> bool:
+        folder = self.root / version.artifact_uri
+        return SNAPSHOT in read_manifest(folder)[0]["files"] and not (folder / SNAPSHOT).exists()
 
     def _read_again(self, version: Version) -> Path:
         """Return the rows of a version that keeps only their query: those read before, or else read now."""
@@ -190,11 +215,16 @@ class Registry:
             _check_name(model)
             sweep(self.root)
             sweep(self.root / model)
-            number = self._index.last_number(model) + 1
+            if self._store is not None:
+                self._store.pull(self.root)
+            last = self._index.last_number(model)
+            number = last + 1 if self._store is None else self._store.claim(model, last)
             folder = self.root / model / str(number)
             with publishing(folder) as staged:
                 content.write(staged)
                 write_manifest(describe(number), staged)
+                if self._store is not None:
+                    self._store.push(staged, f"{model}/{number}")
             version = version_of(*read_manifest(folder), model, number, str(folder))
             self._index.add(version)
         return version
@@ -217,7 +247,9 @@ class Registry:
         with locked(self.root):
             sweep(self.root)
             sweep(self.root / LINES)
-            self._ledger.add(lines)
+            if self._store is not None:
+                self._store.pull(self.root)
+            self._ledger.add(lines, None if self._store is None else self._store.push_lines)
 
     def show_in(self, warehouse: Warehouse) -> None:
         """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger."""
