@@ -294,10 +294,10 @@ def options_table() -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
-def estimators_table() -> str:
-    """The classes of a SKLEARN by module."""
+def estimators_table(is_kept: bool = False) -> str:
+    """The classes of a SKLEARN by module: told as parameters, or kept as they are."""
     by_module: dict[str, list[str]] = {}
-    for name in ESTIMATORS:
+    for name in (name for name, spec in ESTIMATORS.items() if (spec.form == "kept") == is_kept):
         module, _, short = name.rpartition(".")
         by_module.setdefault(module, []).append(f"`{short}`")
     lines = ["| module | classes |", "|---|---|"]
@@ -396,6 +396,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
     "estimators": estimators_table,
+    "kept_estimators": lambda: estimators_table(is_kept=True),
     "tables": tables_list,
     "macros": macros_table,
 }

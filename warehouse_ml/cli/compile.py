@@ -34,7 +34,7 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
     if "@" in name:
         from warehouse_ml.registry import Registry
 
-        registry = Registry(settings.artifacts)
+        registry = Registry.of(settings)
         model, _, wanted = name.partition("@")
         click.echo(registry.load(registry.get(model, wanted)).scoring_sql, nl=False)
         return

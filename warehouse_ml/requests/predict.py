@@ -11,6 +11,7 @@ from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
 from warehouse_ml.tables import all_of, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
@@ -28,9 +29,6 @@ LOG_COLUMNS = (
     "prediction",
     "sample_weight",
 )
-
-REQUEST_COLUMNS = ("request_id", "requested_at")
-"""What every request has; the log keeps them apart from the inputs."""
 
 _PENDING = Relation("_wml_pending_requests")
 _SCORED = Relation("_wml_scored_rows")

@@ -16,7 +16,7 @@ from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.lint import lint, lint_rows
-from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version
+from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, StoredVersion, Version
 from warehouse_ml.tables import run_file
 from warehouse_ml.training.content import content_of
 from warehouse_ml.training.environment import describe_environment, git_state
@@ -159,15 +159,15 @@ class _Training:
         self._say("reading the training rows")
         rows = read_training_rows(Context(self._warehouse, self._registry, self._as_of), definition)
         same = None if force else self._same(subject.definition_hash, rows.data_hash)
+        # Rows that chose the best trial flatter it: if others were set aside, these measure the version.
+        side, n_held_out = (TEST, rows.n_test) if definition.tuning and rows.n_test else (EVAL, rows.n_eval)
         if same is not None:
-            reason = f"the same definition was trained on the same {rows.n_rows:,} rows already"
-            return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0, traps)
+            alias, reason = self._complete(same, rows.n_rows, n_held_out, promote, side)
+            return Trained(same, False, alias, reason, rows.n_train, rows.n_eval, 0.0, traps)
         threshold = float(subject.config.get("threshold", 0.5))
         result = learn(self._warehouse, definition, rows, threshold=threshold, trials=self._trials, say=self._say)
         result.warnings[:0] = [*traps, *_traps_of_rows(subject, rows, result)]
         self._options = result.facts.get("options", definition.options)
-        # Rows that chose the best trial flatter it: if others were set aside, these measure the version.
-        side, n_held_out = (TEST, rows.n_test) if definition.tuning and rows.n_test else (EVAL, rows.n_eval)
         self._say("scoring the rows held out")
         metrics = result.metrics
         if n_held_out:
@@ -206,8 +206,26 @@ class _Training:
                 return version
         return None
 
+    def _complete(self, same: Version, n_rows: int, n_held_out: int, promote: str, side: str) -> tuple[str | None, str]:
+        """Return the alias that a version trained earlier gets now, and why; none if it was decided on before.
+
+        Only a training that was killed between the version and the ledger, or was not to promote, left that open.
+        """
+        reason = f"the same definition was trained on the same {n_rows:,} rows already"
+        is_open = not any((line.model, line.version) == (self._model, same.version) for line in self._registry.ledger())
+        if promote == "never" or not is_open:
+            return None, reason
+        verdict = self._decide(self._registry.load(same), same.metrics, n_held_out, promote, side)
+        _write_aliases(self._registry, same, verdict, self._as_of)
+        return verdict.alias, f"{verdict.reason}; {reason}"
+
     def _decide(
-        self, result: FitResult, metrics: Mapping[str, float | None], n_held_out: int, promote: str, side: str
+        self,
+        result: FitResult | StoredVersion,
+        metrics: Mapping[str, float | None],
+        n_held_out: int,
+        promote: str,
+        side: str,
     ) -> Verdict:
         champion = self._registry.holder(self._model, CHAMPION, self._as_of)
         if promote == "never":
@@ -252,7 +270,8 @@ class _Training:
                 environment=environment,
             )
 
-        content = content_of(self._warehouse, subject.definition, rows, result, threshold)
+        keeps_rows = self._registry.keeps_rows(rows.n_rows)
+        content = content_of(self._warehouse, subject.definition, rows, result, threshold, keeps_rows=keeps_rows)
         return self._registry.publish(describe, content)
 
 
