@@ -33,6 +33,7 @@ __all__ = ["Registry"]
 
 _INDEX = "index.parquet"
 _LEDGER = "aliases.parquet"
+_VIEWS = ("alias_periods.sql", "ab_results.sql")
 
 
 class Registry:
@@ -163,17 +164,29 @@ class Registry:
 
     def write_ledger(self, lines: Sequence[Alias]) -> None:
         """Add lines to the ledger, all of them or none."""
+        self.amend(lambda _: lines)
+
+    def amend(self, decide: Callable[[list[Alias]], Sequence[Alias]]) -> Sequence[Alias]:
+        """Add the lines that a decision over the ledger as it is comes to, and return them.
+
+        Nobody else writes between the reading and the writing: of two who promote the same, one finds it done.
+        """
         with locked(self.root):
-            rows = [dataclasses.asdict(line) for line in (*self.ledger(), *lines)]
-            replace_file(self.root / _LEDGER, parquet_bytes(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)))
+            before = self.ledger()
+            lines = decide(before)
+            if lines:
+                rows = [dataclasses.asdict(line) for line in (*before, *lines)]
+                replace_file(self.root / _LEDGER, parquet_bytes(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)))
+        return lines
 
     def show_in(self, warehouse: Warehouse) -> None:
-        """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger."""
+        """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger; views stand on them."""
         for file, schema in ((_INDEX, INDEX_SCHEMA), (_LEDGER, LEDGER_SCHEMA)):
             path = self.root / file
             if not path.exists():
                 with locked(self.root):
                     replace_file(path, parquet_bytes(schema.empty_table()))
+        self._widen_ledger()
         self.versions()
         for view, file in (("model_versions", _INDEX), ("model_aliases", _LEDGER)):
             shown = (self.root / file).resolve().as_posix()
@@ -181,6 +194,20 @@ class Registry:
             warehouse.run(
                 statement(__package__, "registry_view.sql", warehouse.engine, view=view, path=shown, columns=columns)
             )
+        ledger = (self.root / _LEDGER).resolve().as_posix()
+        for name in _VIEWS:
+            warehouse.run(statement(__package__, name, warehouse.engine, path=ledger))
+
+    def _widen_ledger(self) -> None:
+        """Give the ledger of an earlier release the columns that came since; a view names them all."""
+        try:
+            if set(LEDGER_SCHEMA.names) <= set(pq.read_schema(self.root / _LEDGER).names):
+                return
+        except (pa.ArrowException, OSError):
+            return  # told where the ledger is read
+        with locked(self.root):
+            rows = [dataclasses.asdict(line) for line in self.ledger()]
+            replace_file(self.root / _LEDGER, parquet_bytes(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)))
 
     def _folders(self) -> list[str]:
         return [path.parent.relative_to(self.root).as_posix() for path in self.root.glob(f"*/[0-9]*/{MANIFEST}")]
@@ -208,7 +235,9 @@ class Registry:
             )
         aliases = sorted({line.alias for line in self.ledger() if line.model == model})
         return VersionNotFoundError(
-            f'no version "{name}" of {model}', has=[*(str(version.version) for version in versions), *aliases]
+            f'no version "{name}" of {model}',
+            has=[*(str(version.version) for version in versions), *aliases],
+            hint=did_you_mean(name, aliases),
         )
 
 
