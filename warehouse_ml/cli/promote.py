@@ -91,6 +91,11 @@ def command(
     if evidence is not None and evidence.n_windows:
         windows_told = "1 window" if evidence.n_windows == 1 else f"{evidence.n_windows} windows"
         note(f"compared over {windows_told}, {evidence.n_requests:,} requests answered for it: wml.latest_comparisons")
+    elif evidence is not None and evidence.n_apart:
+        note(
+            "not compared on the same requests: the two shared them out between canary and champion, "
+            "and wml.ab_results has the result"
+        )
     elif evidence is not None and evidence.unseen_since is not None:
         note(
             "not compared: the champion has no mature window since "

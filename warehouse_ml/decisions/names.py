@@ -30,7 +30,7 @@ def check_alias(alias: str) -> str:
         )
     if alias == CANDIDATE:
         raise WmlError(
-            f'"{alias}" cannot be an alias: the log calls the answers so that compare a version before its promotion',
+            f'"{alias}" cannot be an alias: the log marks answers with it that nobody was given',
             hint="to let a version shadow: --alias challenger",
         )
     return alias

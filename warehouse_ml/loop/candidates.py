@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from warehouse_ml.catalog import Node
 from warehouse_ml.functions import held_out_side
 from warehouse_ml.loop.evaluating import evaluate_nodes
-from warehouse_ml.registry import Version
+from warehouse_ml.registry import CANARY, CHAMPION, Version
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, predict_again
 from warehouse_ml.rules import Firing, fire
 from warehouse_ml.session import Session
@@ -21,6 +21,8 @@ OnStep = Callable[[str], None]
 
 N_WINDOWS = 4
 """Over how many of the last mature windows a candidate is compared, if nothing else is said."""
+
+_Span = tuple[dt.datetime, dt.datetime]
 
 _INSTANT = dt.timedelta(microseconds=1)
 
@@ -35,6 +37,8 @@ class Evidence:
         The mature windows over which candidate and champion answered the same requests.
     n_requests : int
         The requests that the candidate answered now.
+    n_apart : int
+        The windows left out because the candidate served a share of their requests, or all but a canary's.
     unseen_since : datetime or None
         Earlier requests may have been trained on, and are not compared.
     refusals : list of Firing
@@ -43,6 +47,7 @@ class Evidence:
 
     n_windows: int = 0
     n_requests: int = 0
+    n_apart: int = 0
     unseen_since: dt.datetime | None = None
     refusals: list[Firing] = field(default_factory=list)
 
@@ -68,7 +73,8 @@ def look_into(
     """Let a candidate answer what the champion was asked, compare the two, and ask the rules.
 
     The model's evaluations must be up to date. Only windows are compared that the candidate was not trained on: over
-    others it would look better than it is.
+    others it would look better than it is. Requests that a canary and a champion shared out, one of them the candidate,
+    stay shared out: each has one answer, and the two are compared in ``wml.ab_results``.
 
     Parameters
     ----------
@@ -87,16 +93,20 @@ def look_into(
         If a rule, or the model's evaluation, is wrong; placed in the file.
     """
     unseen_since = _unseen_since(session, candidate)
-    windows = session.warehouse.fetch(
+    rows = session.warehouse.fetch(
         statement(__package__, "comparable_windows.sql", session.warehouse.engine),
-        {
-            "model": node.name,
-            "champion": champion.version,
-            "as_of": as_of,
-            "unseen_since": unseen_since,
-            "n_windows": n_windows,
-        },
+        {"model": node.name, "champion": champion.version, "as_of": as_of, "unseen_since": unseen_since},
     ).to_pylist()
+    apart = _shared_out(session, node.name, candidate.version, as_of)
+    chosen: dict[str, list[list[_Span]]] = {}
+    n_apart = 0
+    for row in rows:
+        parts = _without((row["window_start"] or unseen_since, row["window_end"] or as_of), apart)
+        of_one = chosen.setdefault(row["evaluation"], [])
+        n_apart += not parts
+        if parts and len(of_one) < n_windows:
+            of_one.append(parts)
+    windows = [parts for of_one in chosen.values() for parts in of_one]
     n_requests = 0
     if windows:
         if on_step:
@@ -109,8 +119,7 @@ def look_into(
             as_of,
             version=candidate.version,
             among=champion.version,
-            since=min(row["window_start"] or unseen_since for row in windows),
-            until=max(row["window_end"] or as_of for row in windows),
+            spans=sorted({span for parts in windows for span in parts}),
         ).n_requests
     if n_requests:
         evaluate_nodes(session, evaluations_of(session, node.name), as_of, on_step=on_step)
@@ -124,7 +133,7 @@ def look_into(
         candidate=candidate.version,
         champion=champion.version,
     )
-    return Evidence(len(windows), n_requests, unseen_since, refusals)
+    return Evidence(len(windows), n_requests, n_apart, unseen_since, refusals)
 
 
 def evaluations_of(session: Session, model: str) -> list[Node]:
@@ -138,6 +147,32 @@ def told(session: Session, firing: Firing) -> str:
     node = session.catalog.node("rule", firing.rule)
     row = ", ".join(f"{name} {_short(value)}" for name, value in firing.row.items())
     return f"{node.place}:1: {firing.rule} returned {row}"
+
+
+def _shared_out(session: Session, model: str, version: int, as_of: dt.datetime) -> list[_Span]:
+    """Return when a version was a canary, or a champion beside one."""
+    canaries, champions = (session.registry.periods(model, alias) for alias in (CANARY, CHAMPION))
+    found = []
+    for canary in canaries:
+        for champion in champions:
+            since = max(canary.since, champion.since)
+            until = min(canary.until or as_of, champion.until or as_of)
+            if since < until and version in (canary.version, champion.version):
+                found.append((since, until))
+    return found
+
+
+def _without(span: _Span, others: list[_Span]) -> list[_Span]:
+    """Return what is left of a stretch of time without others."""
+    left = [span]
+    for since, until in others:
+        left = [
+            part
+            for begins, ends in left
+            for part in ((begins, min(ends, since)), (max(begins, until), ends))
+            if part[0] < part[1]
+        ]
+    return left
 
 
 def _unseen_since(session: Session, version: Version) -> dt.datetime:

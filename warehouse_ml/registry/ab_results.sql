@@ -184,6 +184,8 @@ select
     {{ as_int('final.n_windows') }} as n_windows,
     {{ as_int('final.n') }} as n,
     {{ as_int('final.other_n') }} as other_n,
+    final.denominator,
+    final.other_denominator,
     final.value,
     final.other_value,
     final.difference,

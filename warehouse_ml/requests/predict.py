@@ -121,8 +121,7 @@ def predict_again(
     *,
     version: int,
     among: int,
-    since: dt.datetime,
-    until: dt.datetime,
+    spans: Sequence[tuple[dt.datetime, dt.datetime]],
 ) -> Predicted:
     """Let a version answer past requests that another one answered, so that the two can be compared.
 
@@ -134,17 +133,18 @@ def predict_again(
         As in ``predict``.
     version, among : int
         Who answers, and whose logged requests.
-    since, until : datetime
-        The requests made from ``since`` up to ``until``.
+    spans : sequence of (datetime, datetime)
+        The requests made from the first up to the second of each; at least one.
 
     Raises
     ------
     DataError, ArtifactError
         As ``predict``.
     """
-    stretch = _Stretch(CANDIDATE, version, since, min(until, as_of), among=among)
-    done = _answer(warehouse, catalog, registry, node, as_of, [stretch])
-    return done[0] if done else Predicted(node.name, CANDIDATE, version, since, until, 0)
+    stretches = [_Stretch(CANDIDATE, version, since, min(until, as_of), among=among) for since, until in spans]
+    done = _answer(warehouse, catalog, registry, node, as_of, stretches)
+    since, until = min(span[0] for span in spans), max(span[1] for span in spans)
+    return Predicted(node.name, CANDIDATE, version, since, until, sum(row.n_requests for row in done))
 
 
 def _stretches(registry: Registry, model: str, as_of: dt.datetime, aliases: Sequence[str]) -> list[_Stretch]:
