@@ -115,6 +115,7 @@ def promote_step(
     if is_dry:
         return Decision(replace(decided, reason=reason), False, evidence, refusals)
     decided = promote(session.registry, model, version.version, as_of, reason, alias=alias, share=share)
+    session.registry.show_in(session.warehouse)
     install_predictions(session.warehouse, session.registry)
     return Decision(decided, False, evidence, refusals)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError, VersionNotFoundError, did_you_mean
-from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
+from warehouse_ml.registry.aliases import CANARY, CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
 from warehouse_ml.registry.folder import locked, publishing, replace_file, sweep
 from warehouse_ml.registry.version import (
     INDEX_SCHEMA,
@@ -33,7 +33,6 @@ __all__ = ["Registry"]
 
 _INDEX = "index.parquet"
 _LEDGER = "aliases.parquet"
-_VIEWS = ("alias_periods.sql", "ab_results.sql")
 
 
 class Registry:
@@ -195,8 +194,10 @@ class Registry:
                 statement(__package__, "registry_view.sql", warehouse.engine, view=view, path=shown, columns=columns)
             )
         ledger = (self.root / _LEDGER).resolve().as_posix()
-        for name in _VIEWS:
-            warehouse.run(statement(__package__, name, warehouse.engine, path=ledger))
+        warehouse.run(statement(__package__, "alias_periods.sql", warehouse.engine, path=ledger))
+        # A large view takes as long to make as all the others together; most projects never have a canary.
+        if any(line.alias == CANARY for line in self.ledger()):
+            warehouse.run(statement(__package__, "ab_results.sql", warehouse.engine))
 
     def _widen_ledger(self) -> None:
         """Give the ledger of an earlier release the columns that came since; a view names them all."""
