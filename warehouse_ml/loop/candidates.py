@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.catalog import Node
@@ -15,7 +15,7 @@ from warehouse_ml.rules import Firing, fire
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
 
-__all__ = ["N_WINDOWS", "Evidence", "has_promote_rules", "look_into", "told"]
+__all__ = ["N_WINDOWS", "Evidence", "evaluations_of", "has_promote_rules", "look_into", "summary", "told"]
 
 OnStep = Callable[[str], None]
 
@@ -147,6 +147,17 @@ def told(session: Session, firing: Firing) -> str:
     node = session.catalog.node("rule", firing.rule)
     row = ", ".join(f"{name} {_short(value)}" for name, value in firing.row.items())
     return f"{node.place}:1: {firing.rule} returned {row}"
+
+
+def summary(session: Session, firings: Sequence[Firing], most: int = 1) -> list[str]:
+    """Return what rules said, at most so many rows of each, the first ones, and how many more there are."""
+    lines = []
+    for rule in dict.fromkeys(firing.rule for firing in firings):
+        rows = [firing for firing in firings if firing.rule == rule]
+        more = f", and {len(rows) - most} more rows" if len(rows) > most + 1 else ", and another row"
+        lines += [told(session, firing) for firing in rows[:most]]
+        lines[-1] += more if len(rows) > most else ""
+    return lines
 
 
 def _shared_out(session: Session, model: str, version: int, as_of: dt.datetime) -> list[_Span]:

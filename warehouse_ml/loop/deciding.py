@@ -10,7 +10,15 @@ from warehouse_ml.catalog import Node
 from warehouse_ml.decisions import Decided, check_alias, fall_back, promote, remove, roll_back
 from warehouse_ml.errors import DataError, VersionNotFoundError
 from warehouse_ml.functions import install_predictions
-from warehouse_ml.loop.candidates import N_WINDOWS, Evidence, evaluations_of, has_promote_rules, look_into, told
+from warehouse_ml.loop.candidates import (
+    N_WINDOWS,
+    Evidence,
+    evaluations_of,
+    has_promote_rules,
+    look_into,
+    summary,
+    told,
+)
 from warehouse_ml.loop.steps import evaluate_step
 from warehouse_ml.registry import CHAMPION, SERVING, Version
 from warehouse_ml.requests.predict import log_of
@@ -30,6 +38,8 @@ __all__ = [
 ]
 
 OnStep = Callable[[str], None]
+_SHOWN_ROWS = 3
+
 Guard = Callable[[Version, Version], str | None]
 
 
@@ -45,7 +55,7 @@ class Decision:
     evidence : Evidence or None
         None where nothing was asked.
     refusals : list of str
-        What rules said against it, each with its file, also where it was forced.
+        What rules said against it, each with its file and first rows, also where it was forced.
     """
 
     decided: Decided
@@ -107,11 +117,11 @@ def promote_step(
     node = _node(session, model)
     if alias == CHAMPION and champion is not None and node is not None:
         evidence = _evidence(session, node, version, champion, as_of, n_windows, is_dry, on_step)
-    refusals = [told(session, firing) for firing in evidence.refusals] if evidence else []
+    refusals = summary(session, evidence.refusals, _SHOWN_ROWS) if evidence else []
     if refusals and not force:
         return Decision(decided, True, evidence, refusals)
-    if refusals:
-        reason = f"{reason} (forced, although {'; '.join(refusals)})"
+    if refusals and evidence:
+        reason = f"{reason} (forced, although {'; '.join(summary(session, evidence.refusals))})"
     if is_dry:
         return Decision(replace(decided, reason=reason), False, evidence, refusals)
     decided = promote(session.registry, model, version.version, as_of, reason, alias=alias, share=share)
@@ -217,7 +227,7 @@ def guard_of(session: Session, node: Node, as_of: dt.datetime, on_step: OnStep |
 
     def refusal(candidate: Version, champion: Version) -> str | None:
         evidence = _evidence(session, node, candidate, champion, as_of, N_WINDOWS, False, on_step)
-        return "; ".join(told(session, firing) for firing in evidence.refusals) or None
+        return "; ".join(summary(session, evidence.refusals)) or None
 
     return refusal
 
