@@ -26,6 +26,7 @@ from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 DAY = dt.timedelta(days=1)
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 SPLIT, LATER, END = "2024-02-05", "2024-02-12", "2024-03-04"
+AT_END = dt.datetime(2024, 3, 4, tzinfo=dt.UTC)
 
 NOT_WORSE = """\
 {{ config(on='promote', model='churn') }}
@@ -52,13 +53,16 @@ def two_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ok(root, "train", "churn", "--as-of", SPLIT)
     edit(root, "models/churn.sql", "'logistic_reg',", "'logistic_reg', l1_reg = 1e9,")
     ok(root, "train", "churn", "--as-of", LATER, "--promote", "never")
+    edit(root, "models/churn.sql", "l1_reg = 1e9", "l1_reg = 5")
+    ok(root, "train", "churn", "--as-of", LATER, "--promote", "never")
+    edit(root, "models/churn.sql", "l1_reg = 5", "l1_reg = 1e9")
     ok(root, "run", "--as-of", END)
     return root
 
 
 @pytest.fixture
 def two(two_once: Path, tmp_path: Path) -> Path:
-    """A project whose version 1 has served for four weeks; version 2, which knows nothing, has no alias."""
+    """A project whose version 1 has served for four weeks; 2, which knows nothing, and 3 have no alias."""
     return Path(shutil.copytree(two_once, tmp_path / "tiny"))
 
 
@@ -233,7 +237,7 @@ def test_rows_that_may_have_been_trained_on_are_not_compared(two: Path) -> None:
     edit(two, "models/churn.sql", "    data_split_col = 'requested_at'\n", "    data_split_eval_fraction = 0.2\n")
     edit(two, "models/churn.sql", "    requests.requested_at,\n", "")
     ok(two, "train", "churn", "--as-of", "2024-02-20", "--promote", "never")
-    done = ok(two, "promote", "churn@3", "--reason", "to see", "--as-of", END)
+    done = ok(two, "promote", "churn@4", "--reason", "to see", "--as-of", END)
     assert "not compared: the champion has no mature window since 2024-02-20 00:00" in done.err
     assert rows(two, "select distinct version from wml.request_log") == [{"version": 1}]
 
@@ -288,9 +292,9 @@ def test_a_dry_run_says_what_would_be_decided_and_leaves_no_trace(two: Path) -> 
     ("arguments", "message"),
     [
         (["chrun@1", "--reason", "x"], 'did you mean "churn"?'),
-        (["churn@7", "--reason", "x"], 'no version "7" of churn\n  has:  1, 2, champion'),
+        (["churn@7", "--reason", "x"], 'no version "7" of churn\n  has:  1, 2, 3, champion'),
         (["churn@chmpion", "--reason", "x"], 'did you mean "champion"?'),
-        (["churn", "--reason", "x"], '"churn" does not say which version\n  has:  churn@1, churn@2'),
+        (["churn", "--reason", "x"], '"churn" does not say which version\n  has:  churn@1, churn@2, churn@3'),
         (["@2", "--reason", "x"], '"@2" names no model'),
         (["churn@2"], "a decision needs a reason"),
         (["churn@2", "--reason", " "], "a decision needs a reason"),
@@ -367,6 +371,13 @@ def test_the_two_versions_are_told_to_rules_about_promotions_alone(two: Path, pl
     assert 'is a version\'s number that only a rule with config(on="promote") is told' in done.err
 
 
+def test_a_rule_about_promotions_is_shown_for_the_newest_version(two: Path) -> None:
+    write(two, "sql/rules/not_worse.sql", NOT_WORSE)
+    shown = ok(two, "compile", "not_worse", "--as-of", END).out
+    assert "compared.version = 3" in shown
+    assert "compared.other_version = 1" in shown
+
+
 # Training promotes by itself.
 
 
@@ -381,7 +392,7 @@ def test_a_rule_about_promotions_guards_what_training_promotes(two: Path) -> Non
     assert row["reason"].startswith("refused: sql/rules/not_worse.sql:1: not_worse returned window_start 2024-02-")
     assert "(no worse on the rows held out: roc_auc" in row["reason"]
     assert champion_of(two) == 2
-    log = rows(two, "select count(*) > 0 as is_answered from wml.request_log where alias = 'candidate' and version = 3")
+    log = rows(two, "select count(*) > 0 as is_answered from wml.request_log where alias = 'candidate' and version = 4")
     assert log == [{"is_answered": True}]
     (two / "sql/rules/not_worse.sql").unlink()
     (row,) = ok(two, "train", "churn", "--as-of", END, "--force", "--format", "json").rows
@@ -396,16 +407,15 @@ def test_a_rule_that_cannot_be_asked_leaves_the_new_version_as_challenger(two: P
     assert done.code == 2
     assert "sql/rules/bad.sql:2" in done.err
     assert champion_of(two) == 2
-    assert rows(two, "select version from wml.alias_periods where alias = 'challenger'") == [{"version": 3}]
+    assert rows(two, "select version from wml.alias_periods where alias = 'challenger'") == [{"version": 4}]
 
 
 # Rollback and fallback.
 
 
 def test_rolling_back_goes_further_back_and_not_forth(two: Path) -> None:
-    edit(two, "models/churn.sql", "l1_reg = 1e9", "l1_reg = 5")
-    ok(two, "train", "churn", "--as-of", END, "--promote", "always")
-    ok(two, "promote", "churn@2", "--reason", "x", "--as-of", END)
+    for version in (3, 2):
+        promote(Registry(two / "artifacts"), "churn", version, AT_END, "x")
     assert [champion_of(two)] == [2]
     (row,) = ok(two, "rollback", "churn", "--reason", "it was slow", "--as-of", END, "--format", "json").rows
     assert (row["version"], row["was"], row["reason"]) == (3, 2, "rolled back from version 2: it was slow")
@@ -425,9 +435,8 @@ def test_rolling_back_goes_further_back_and_not_forth(two: Path) -> None:
 
 
 def test_rolling_back_to_a_version_takes_all_after_it_back(two: Path) -> None:
-    edit(two, "models/churn.sql", "l1_reg = 1e9", "l1_reg = 5")
-    ok(two, "train", "churn", "--as-of", END, "--promote", "always")
-    ok(two, "promote", "churn@2", "--reason", "x", "--as-of", END)
+    for version in (3, 2):
+        promote(Registry(two / "artifacts"), "churn", version, AT_END, "x")
     (row,) = ok(two, "rollback", "churn", "--to", "1", "--as-of", END, "--format", "json").rows
     assert (row["version"], row["was"], champion_of(two)) == (1, 2, 1)
     assert wml(two, "rollback", "churn", "--as-of", END).code == 2
@@ -475,9 +484,9 @@ def test_a_rule_falls_back_in_the_weekly_job_and_training_does_not_promote_over_
     assert fallen[0].reason.startswith(
         "fell back from version 1: sql/rules/no_use.sql:1: no_use returned window_start 2024-02-"
     )
-    # Version 3 was trained, and waits for a person.
+    # Version 4 was trained, and waits for a person.
     assert champion_of(two) == 2
-    assert [version.version for version in Registry(two / "artifacts").versions("churn")] == [1, 2, 3]
+    assert [version.version for version in Registry(two / "artifacts").versions("churn")] == [1, 2, 3, 4]
     before = ledger_of(two)
     assert wml(two, "run", "--as-of", END).code == 1
     assert ledger_of(two) == before

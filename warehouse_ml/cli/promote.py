@@ -23,7 +23,9 @@ from warehouse_ml.cli.output import note, status
 )
 @click.option("--reason", help="Why; it is written into the ledger. Needed, but for a dry run.")
 @click.option("--share", type=float, help="Of the requests, between 0 and 1: what a canary answers.")
-@click.option("--none", "is_removed", is_flag=True, help="Take the alias away from whoever has it: MODEL alone.")
+@click.option(
+    "--none", "is_removed", is_flag=True, help="Take the alias away from whoever has it; the model alone is named then."
+)
 @click.option("--force", is_flag=True, help="Promote although a rule refuses; that is written into the reason.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be decided, and leave everything as it was.")
 @click.option(
