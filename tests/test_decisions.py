@@ -319,6 +319,13 @@ def test_what_makes_no_sense_is_told(two_once: Path, arguments: list[str], messa
     assert ledger_of(two_once) == before
 
 
+def test_a_canary_needs_a_champion_beside_it(two: Path) -> None:
+    (two / "artifacts" / "aliases.parquet").unlink()
+    done = wml(two, "promote", "churn@2", "--alias", "canary", "--share", "0.5", "--reason", "x", "--as-of", END)
+    assert done.code == 2
+    assert "churn has no champion to answer the other requests" in done.err
+
+
 def test_aliases_of_ones_own_are_names_and_can_be_taken_away(two: Path) -> None:
     ok(two, "promote", "churn@2", "--alias", "best_of_may", "--reason", "a name", "--as-of", END)
     assert ok(two, "models", "show", "churn@best_of_may", "--format", "json").rows[1]["value"] == "2"

@@ -90,7 +90,7 @@ def promote(
 
     def decide(ledger: Sequence[Alias]) -> tuple[Decided, list[Alias]]:
         held = _Held(ledger, model, at)
-        _refuse_a_shadow_of_itself(held, model, version, alias)
+        _refuse_nonsense(held, model, version, alias)
         if held.of(alias) == version and held.share(alias) == share:
             lines = []
         else:
@@ -252,7 +252,11 @@ class _Held:
         return lines
 
 
-def _refuse_a_shadow_of_itself(held: _Held, model: str, version: int, alias: str) -> None:
+def _refuse_nonsense(held: _Held, model: str, version: int, alias: str) -> None:
+    if alias == CANARY and held.of(CHAMPION) is None:
+        raise WmlError(
+            f"{model} has no champion to answer the other requests", hint=f"wml promote {model}@{version} lets it serve"
+        )
     for serving in (CHAMPION, CANARY):
         if alias in (CHALLENGER, CANARY) and alias != serving and held.of(serving) == version:
             raise WmlError(

@@ -211,4 +211,6 @@ def _unseen_since(session: Session, version: Version) -> dt.datetime:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d}" if value.time() == dt.time() else f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
