@@ -27,6 +27,8 @@ BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 _STILL = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 
+_WHERE_VERSIONS_ARE = 'is a version\'s number that only a rule with config(on="promote") is told'
+
 _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
@@ -48,10 +50,14 @@ class Clock:
         The clock; aware.
     window_start : datetime
         Where an incremental relation goes on from.
+    candidate, champion : int or None
+        The versions that a rule about a promotion is asked about.
     """
 
     as_of: dt.datetime
     window_start: dt.datetime = BEGINNING
+    candidate: int | None = None
+    champion: int | None = None
 
 
 @dataclass(frozen=True)
@@ -198,8 +204,11 @@ class Catalog:
 
     def _read(self, file: SqlFile) -> Node:
         reading = _Reading(is_for_hash=True)
-        still = self._render(file, Clock(_STILL, _STILL), reading)
-        other = self._render(file, Clock(_OTHER, _OTHER), _Reading(is_for_hash=True))
+        # Whether a rule is about a promotion is known when it has been read; any two versions do for that.
+        versions = (2, 1) if file.kind == "rule" else (None, None)
+        still = self._render(file, Clock(_STILL, _STILL, *versions), reading)
+        versions = versions if reading.config.get("on") == "promote" else (None, None)
+        other = self._render(file, Clock(_OTHER, _OTHER, *versions), _Reading(is_for_hash=True))
         kind = "relation" if file.is_relation else file.kind
         _check_config(kind, file, reading.config)
         if kind == "model":
@@ -309,6 +318,8 @@ class Catalog:
             "config": config,
             "as_of": templates.literal(clock.as_of, engine),
             "window": _Window(templates.literal(clock.window_start, engine), templates.literal(clock.as_of, engine)),
+            "candidate": clock.candidate or templates.missing("candidate", _WHERE_VERSIONS_ARE),
+            "champion": clock.champion or templates.missing("champion", _WHERE_VERSIONS_ARE),
         }
 
     def _check_source_file(self, name: str, value: str) -> None:

@@ -66,13 +66,13 @@ def command(
         note(text)
     rows = [window_row(window, is_short=output == "table") for window in windows]
     if output != "table":
-        print_rows(rows, output, window_columns(rows))
+        _print_windows(rows, output)
         return
     if not rows:
         note("nothing is due: every window that has ended is evaluated")
         return
     shown = rows[-_SHOWN_WINDOWS:]
-    print_rows(shown, output, window_columns(shown))
+    _print_windows(shown, output)
     if len(rows) > len(shown):
         note(f"({len(rows) - len(shown)} earlier windows were evaluated too; see wml.evaluations)")
     for window in windows:
@@ -113,6 +113,12 @@ def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         row.update({name: None for name in names if name not in row})
     return names
+
+
+def _print_windows(rows: Sequence[dict[str, Any]], output: str) -> None:
+    # A metric that one window has may be missing in another, as where a version called nobody positive.
+    columns = window_columns(rows)
+    print_rows([{name: row.get(name) for name in columns} for row in rows], output, columns)
 
 
 def _named(window: EvaluatedWindow) -> str:

@@ -42,7 +42,7 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
                 result = run_job(session, clock, on_step=say)
             if len(clocks) > 1 or output == "table":
                 tell_week(result, index + 1, len(clocks))
-            n_alerts += sum(firing.event == "alert" for firing in result.firings)
+            n_alerts += sum(firing.event in ("alert", "fallback") for firing in result.firings)
             rows.append(
                 {
                     "as_of": clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warehouse_ml.cli.output import note
-from warehouse_ml.registry import CHAMPION
+from warehouse_ml.registry import CHAMPION, SERVING
 
 if TYPE_CHECKING:
     from warehouse_ml.loop import WeeklyRun
@@ -25,7 +25,7 @@ def bar(value: float, low: float, high: float, width: int) -> str:
 
 def tell_week(result: WeeklyRun, number: int, total: int) -> None:
     """Say on stderr what a run did: what was scored, how the champion did, what was trained."""
-    n_scored = sum(row.n_requests for row in result.predicted if row.alias == CHAMPION)
+    n_scored = sum(row.n_requests for row in result.predicted if row.alias in SERVING)
     line = f"[{number:>{len(str(total))}}/{total}] {result.as_of:%d %b %Y}  {n_scored:>7,} scored"
     serving = {row.version for row in result.predicted if row.alias == CHAMPION}
     mature = [window for window in result.evaluated if window.is_mature and window.version in serving]
@@ -44,3 +44,7 @@ def tell_week(result: WeeklyRun, number: int, total: int) -> None:
             )
     for firing in result.firings:
         note(f"        rule {firing.rule} fired: " + ", ".join(f"{key} {value}" for key, value in firing.row.items()))
+    for decided in result.decided:
+        note(f"        {decided.model} fell back from version {decided.was} to the safe version {decided.version}")
+    for text in result.notes:
+        note(f"        warning: {text}")

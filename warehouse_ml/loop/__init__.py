@@ -1,5 +1,6 @@
 """The loop: its steps over an open project, and the weekly job that strings them together."""
 
+from warehouse_ml.loop.deciding import Decision, fallback_step, promote_step, remove_step, rollback_step
 from warehouse_ml.loop.job import WeeklyRun, run_job
 from warehouse_ml.loop.steps import (
     TestResult,
@@ -11,11 +12,16 @@ from warehouse_ml.loop.steps import (
 )
 
 __all__ = [
+    "Decision",
     "TestResult",
     "WeeklyRun",
     "build_step",
     "evaluate_step",
+    "fallback_step",
     "predict_step",
+    "promote_step",
+    "remove_step",
+    "rollback_step",
     "run_job",
     "test_step",
     "train_step",

@@ -18,7 +18,7 @@ from warehouse_ml.evaluation import (
     window_before,
 )
 from warehouse_ml.functions import held_out_side, placing
-from warehouse_ml.registry import CHAMPION, StoredVersion
+from warehouse_ml.registry import SERVING, StoredVersion
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
@@ -89,7 +89,8 @@ def _drift_inputs(
     inputs = []
     serving = {
         period.version
-        for period in session.registry.periods(model, CHAMPION)
+        for alias in SERVING
+        for period in session.registry.periods(model, alias)
         if since is None or period.until is None or period.until > since
     }
     for version in session.registry.versions(model):

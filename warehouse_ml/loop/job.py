@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.building import Built
+from warehouse_ml.decisions import Decided
 from warehouse_ml.evaluation import EvaluatedWindow
+from warehouse_ml.loop.deciding import fall_back_where_due
 from warehouse_ml.loop.evaluating import evaluate_nodes
 from warehouse_ml.loop.steps import build_step, predict_nodes, train_step
 from warehouse_ml.registry import CHALLENGER, CHAMPION
@@ -33,6 +35,10 @@ class WeeklyRun:
     evaluated : list of EvaluatedWindow
     firings : list of Firing
     trained : list of Trained
+    decided : list of Decided
+        Fallbacks to the safe version.
+    notes : list of str
+        What kept a model from falling back.
     """
 
     as_of: dt.datetime
@@ -41,6 +47,8 @@ class WeeklyRun:
     evaluated: list[EvaluatedWindow] = field(default_factory=list)
     firings: list[Firing] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def run_job(
@@ -65,8 +73,14 @@ def run_job(
     result.predicted.extend(predict_nodes(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(evaluate_nodes(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
     result.firings.extend(fire(session.warehouse, catalog, session.reader, as_of, events=("retrain", "alert")))
+    fallen = fall_back_where_due(session, as_of)
+    result.firings.extend(fallen.firings)
+    result.decided.extend(fallen.decided)
+    result.notes.extend(fallen.notes)
     due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
     for node in catalog.of_kind("model"):
         if node.name in due:
-            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+            # What a rule has just put out of service is not followed by what nobody has looked at.
+            promote = "never" if node.name in fallen.models else "better"
+            result.trained.append(train_step(session, node.name, as_of, promote=promote, on_step=on_step))
     return result

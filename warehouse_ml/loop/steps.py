@@ -69,7 +69,10 @@ def train_step(
     promote: str = "better",
     on_step: OnStep | None = None,
 ) -> Trained:
-    """Bring a model's relations up to date and train it."""
+    """Bring a model's relations up to date and train it; rules about promotions are asked before it takes over."""
+    # Here, as a guard evaluates, which is a step itself.
+    from warehouse_ml.loop.deciding import guard_of
+
     node = session.catalog.node("model", name)
     _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
     trained = train(
@@ -80,6 +83,7 @@ def train_step(
         as_of,
         force=force,
         promote=promote,
+        guard=guard_of(session, node, as_of, on_step) if promote == "better" else None,
         on_step=on_step,
     )
     session.registry.show_in(session.warehouse)

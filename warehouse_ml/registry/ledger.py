@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA, Alias
@@ -115,7 +116,8 @@ class Ledger:
         told = _told(table)
         # Without a single file, what an earlier release left in the Parquet file is all there is.
         if table is not None and (told == names or not names):
-            self._lines, self._is_written = [Alias.from_row(row) for row in table.to_pylist()], True
+            self._lines = [Alias.from_row(row) for row in table.to_pylist()]
+            self._is_written = _has_every_column(self._path)
         else:
             self._lines = [line for name in names for line in self._get(name)]
             self._is_written = False
@@ -175,6 +177,11 @@ class Ledger:
 def is_ledger_file(name: str) -> bool:
     """Return whether a file of the ledger is called so."""
     return _FILE.fullmatch(name) is not None
+
+
+def _has_every_column(path: Path) -> bool:
+    """Return whether a Parquet file has the columns that the warehouse's view names; an earlier release's may not."""
+    return set(LEDGER_SCHEMA.names) <= set(pq.read_schema(path).names)
 
 
 def _told(table: pa.Table | None) -> list[str] | None:

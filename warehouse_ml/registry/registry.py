@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse_ml.errors import ArtifactError, RowsNotKeptError, VersionNotFoundError, did_you_mean
-from warehouse_ml.registry.aliases import CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
+from warehouse_ml.registry.aliases import CANARY, CHAMPION, LEDGER_SCHEMA, Alias, Period, holder_at, periods
 from warehouse_ml.registry.checked import SNAPSHOT, checked_snapshot, read_manifest
 from warehouse_ml.registry.folder import hash_of_file, locked, publishing, staged_file, sweep
 from warehouse_ml.registry.index import Index
@@ -244,15 +244,25 @@ class Registry:
 
     def write_ledger(self, lines: Sequence[Alias]) -> None:
         """Add lines to the ledger, all of them or none."""
+        self.amend(lambda _: lines)
+
+    def amend(self, decide: Callable[[list[Alias]], Sequence[Alias]]) -> Sequence[Alias]:
+        """Add the lines that a decision over the ledger as it is comes to, and return them.
+
+        Nobody else writes between the reading and the writing: of two who promote the same, one finds it done.
+        """
         with locked(self.root):
             sweep(self.root)
             sweep(self.root / LINES)
             if self._store is not None:
                 self._store.pull(self.root)
-            self._ledger.add(lines, None if self._store is None else self._store.push_lines)
+            lines = decide(self.ledger())
+            if lines:
+                self._ledger.add(lines, None if self._store is None else self._store.push_lines)
+        return lines
 
     def show_in(self, warehouse: Warehouse) -> None:
-        """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger."""
+        """Make ``wml.model_versions`` and ``wml.model_aliases`` read the index and the ledger; views stand on them."""
         for view, path, schema in (
             ("model_versions", self._index.write(), INDEX_SCHEMA),
             ("model_aliases", self._ledger.write(), LEDGER_SCHEMA),
@@ -263,6 +273,11 @@ class Registry:
                     __package__, "registry_view.sql", warehouse.engine, view=view, path=shown, columns=schema.names
                 )
             )
+        ledger = self._ledger.write().resolve().as_posix()
+        warehouse.run(statement(__package__, "alias_periods.sql", warehouse.engine, path=ledger))
+        # A large view takes as long to make as all the others together; most projects never have a canary.
+        if any(line.alias == CANARY for line in self.ledger()):
+            warehouse.run(statement(__package__, "ab_results.sql", warehouse.engine))
 
     def _not_found(self, model: str, name: str, versions: list[Version]) -> VersionNotFoundError:
         if not versions:
@@ -274,7 +289,9 @@ class Registry:
             )
         aliases = sorted({line.alias for line in self.ledger() if line.model == model})
         return VersionNotFoundError(
-            f'no version "{name}" of {model}', has=[*(str(version.version) for version in versions), *aliases]
+            f'no version "{name}" of {model}',
+            has=[*(str(version.version) for version in versions), *aliases],
+            hint=did_you_mean(name, aliases),
         )
 
 

@@ -47,10 +47,13 @@ def fire(
     *,
     events: Collection[str] = EVENTS,
     model: str | None = None,
+    candidate: int | None = None,
+    champion: int | None = None,
 ) -> list[Firing]:
     """Run the rules of some events at a clock and record what fired in ``wml.rule_firings``.
 
-    With ``model``, those about it alone.
+    With ``model``, those about it alone. ``candidate`` and ``champion`` are the versions that rules about a promotion
+    are told.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def fire(
             subject = catalog.node("model", str(subject)).name
         if event not in events or (model is not None and subject != model):
             continue
-        rows = reader.fetch(node, Clock(as_of)).to_pylist()
+        rows = reader.fetch(node, Clock(as_of, candidate=candidate, champion=champion)).to_pylist()
         with warehouse.transaction():
             run_file(
                 warehouse,

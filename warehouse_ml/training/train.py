@@ -99,6 +99,7 @@ def train(
     *,
     force: bool = False,
     promote: str = "better",
+    guard: Callable[[Version, Version], str | None] | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train a model at a clock and publish it as a version.
@@ -118,6 +119,8 @@ def train(
         Train even if the same definition was trained on the same rows before.
     promote : str
         One of ``PROMOTIONS``.
+    guard : callable, optional
+        Given the new version and the champion, before the new one takes over: returns why it must not, or None.
     on_step : callable, optional
         Told what is being done.
 
@@ -132,7 +135,7 @@ def train(
     """
     training = _Training(warehouse, registry, model, as_of, on_step or (lambda _: None))
     try:
-        trained = training.run(read(), force=force, promote=promote)
+        trained = training.run(read(), force=force, promote=promote, guard=guard)
     except BaseException as error:
         training.record("failed", error.what if isinstance(error, WmlError) else type(error).__name__, None)
         raise
@@ -153,7 +156,14 @@ class _Training:
         self._trials: list[Trial] = []
         self._options: Mapping[str, Any] = {}
 
-    def run(self, subject: Subject, *, force: bool, promote: str) -> Trained:
+    def run(
+        self,
+        subject: Subject,
+        *,
+        force: bool,
+        promote: str,
+        guard: Callable[[Version, Version], str | None] | None,
+    ) -> Trained:
         definition = subject.definition
         traps = [str(finding) for finding in lint(definition, subject.config)]
         self._say("reading the training rows")
@@ -175,6 +185,8 @@ class _Training:
         verdict = self._decide(result, metrics, n_held_out, promote, side)
         self._say("publishing the version")
         version = self._publish(subject, rows, result, metrics, threshold)
+        if guard is not None and verdict.alias == CHAMPION and verdict.champion is not None:
+            verdict = self._guarded(guard, version, verdict, verdict.champion)
         _write_aliases(self._registry, version, verdict, self._as_of)
         seconds = time.perf_counter() - self._began
         return Trained(
@@ -242,6 +254,16 @@ class _Training:
             self._warehouse, result.parameters, metrics, n_held_out, self._registry.load(champion), side=side
         )
 
+    def _guarded(
+        self, guard: Callable[[Version, Version], str | None], version: Version, verdict: Verdict, champion: Version
+    ) -> Verdict:
+        # Whatever ends the asking, the version has a name by then, and does not serve.
+        undecided = Verdict(CHALLENGER, "trained, before the rules were asked", champion)
+        _write_aliases(self._registry, version, undecided, self._as_of)
+        self._say("asking the rules about a promotion")
+        refusal = guard(version, champion)
+        return verdict if refusal is None else Verdict(CHALLENGER, f"refused: {refusal} ({verdict.reason})", champion)
+
     def _publish(
         self,
         subject: Subject,
@@ -292,8 +314,9 @@ def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of
     if verdict.alias is None:
         return
     model, number = version.model, version.version
-    lines = [Alias(model, verdict.alias, number, as_of, verdict.reason)]
+    lines = [Alias(model, verdict.alias, number, as_of, verdict.reason, action="train")]
     if verdict.alias == CHAMPION and verdict.champion is not None:
         was = verdict.champion.version
-        lines.append(Alias(model, CHALLENGER, was, as_of, f"champion until version {number} took over"))
+        told = f"champion until version {number} took over"
+        lines.append(Alias(model, CHALLENGER, was, as_of, told, action="train"))
     registry.write_ledger(lines)

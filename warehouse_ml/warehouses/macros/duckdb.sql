@@ -13,6 +13,19 @@ cast('0x' || left(md5({{ text }}), 15) as bigint)
 ({{ hash_int(text) }} / 1152921504606846976e0)
 {%- endmacro -%}
 
+{#-
+    Whether a text falls into a share of all texts, by its hash alone. `share` in [0, 1] is written out; a larger one
+    takes in every text that a smaller one does. The bound is a whole number, so no rounding decides.
+-#}
+{%- macro is_in_share(text, share) -%}
+{{ hash_int(text) }} < {{ (share * 1152921504606846976) | int }}
+{%- endmacro -%}
+
+{#- What a request is told apart by where requests of a model are shared out; two models share theirs out independently. -#}
+{%- macro request_text(model, request_id) -%}
+{{ (model ~ '|') | literal }} || cast({{ request_id }} as varchar)
+{%- endmacro -%}
+
 {#- One string that tells rows apart: columns in order, null kept apart from the empty string. -#}
 {%- macro row_text(columns) -%}
 concat_ws('|', {% for column in columns %}coalesce(cast({{ column }} as varchar), chr(1)){% if not loop.last %}, {% endif %}{% endfor %})
@@ -104,6 +117,11 @@ ${{ name }}
 
 {%- macro read_parquet(path) -%}
 read_parquet({{ path | literal }})
+{%- endmacro -%}
+
+{#- As `read_parquet`, with the position of each row in the file as a column of the given name. -#}
+{%- macro read_parquet_in_order(path, position) -%}
+(select wml_stored.*, wml_stored.file_row_number as {{ position }} from read_parquet({{ path | literal }}, file_row_number = true) as wml_stored)
 {%- endmacro -%}
 
 {#- Text of the sum of integers below 2^60, which overflows 64 bits; the same whatever the order of the rows. -#}
