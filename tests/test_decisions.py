@@ -321,6 +321,7 @@ def test_what_makes_no_sense_is_told(two_once: Path, arguments: list[str], messa
 
 def test_a_canary_needs_a_champion_beside_it(two: Path) -> None:
     (two / "artifacts" / "aliases.parquet").unlink()
+    shutil.rmtree(two / "artifacts" / "ledger")
     done = wml(two, "promote", "churn@2", "--alias", "canary", "--share", "0.5", "--reason", "x", "--as-of", END)
     assert done.code == 2
     assert "churn has no champion to answer the other requests" in done.err

@@ -24,7 +24,6 @@ from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA, Alias
 from warehouse_ml.registry.checked import read_json
 from warehouse_ml.registry.folder import Busy, locked, replace_file
-from warehouse_ml.registry.index import read_parquet
 from warehouse_ml.registry.version import parquet_bytes
 
 __all__ = ["LEDGER", "LINES", "Ledger", "is_ledger_file"]
@@ -112,12 +111,12 @@ class Ledger:
         seen = (tuple(names), found and (found.st_mtime_ns, found.st_size, found.st_ino))
         if seen == self._seen:
             return
-        table = read_parquet(self._path, LEDGER_SCHEMA) if found else None
+        table = _read(self._path) if found else None
         told = _told(table)
         # Without a single file, what an earlier release left in the Parquet file is all there is.
         if table is not None and (told == names or not names):
             self._lines = [Alias.from_row(row) for row in table.to_pylist()]
-            self._is_written = _has_every_column(self._path)
+            self._is_written = table.schema.names == LEDGER_SCHEMA.names
         else:
             self._lines = [line for name in names for line in self._get(name)]
             self._is_written = False
@@ -179,9 +178,14 @@ def is_ledger_file(name: str) -> bool:
     return _FILE.fullmatch(name) is not None
 
 
-def _has_every_column(path: Path) -> bool:
-    """Return whether a Parquet file has the columns that the warehouse's view names; an earlier release's may not."""
-    return set(LEDGER_SCHEMA.names) <= set(pq.read_schema(path).names)
+def _read(path: Path) -> pa.Table | None:
+    """Return the Parquet file, or None if it is none of a ledger; that of an earlier release may have fewer columns."""
+    try:
+        table = pq.read_table(path, memory_map=False)
+        columns = [field for field in LEDGER_SCHEMA if field.name in table.schema.names]
+        return table if table.schema.types == [field.type for field in columns] else None
+    except (pa.ArrowException, OSError, ValueError):
+        return None
 
 
 def _told(table: pa.Table | None) -> list[str] | None:
