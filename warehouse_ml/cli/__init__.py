@@ -27,6 +27,7 @@ _COMMANDS = {
     "evaluate": ("evaluate", "Bring everything up to date and evaluate each window that is due."),
     "run": ("run", "The weekly job: build, predict, evaluate, retrain if a rule says so."),
     "query": ("query", "Ask the warehouse in SQL."),
+    "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
     "models": ("models", "List the versions of models, or show one."),
     "compile": ("compile", "Show the SQL that would run."),
 }
