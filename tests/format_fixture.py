@@ -92,7 +92,7 @@ def write(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as made:
         root = write_kinds(Path(made), MODELS)
         # Which kernel it was made on is nobody's business.
-        with mock.patch.object(platform, "platform", lambda **_: platform.system()):
+        with mock.patch.object(platform, "platform", return_value=platform.system()):
             for model in MODELS:
                 ok(root, "train", model, "--as-of", f"{SPLIT:%Y-%m-%d}")
         shutil.copytree(root / "artifacts", folder / "artifacts", ignore=shutil.ignore_patterns(".lock"))
