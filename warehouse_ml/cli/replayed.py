@@ -157,7 +157,9 @@ def _explained(explanation: Explanation) -> list[str]:
         rows = [
             {"tree": path.tree, "adds": path.adds, "rows": path.n_rows, "path": path.text} for path in explanation.trees
         ]
-        shown = f"{len(explanation.trees)} of {explanation.n_trees} trees, those that count most:"
+        shown = f"the {len(rows)} of {explanation.n_trees} trees that count most:"
+        if len(rows) == explanation.n_trees:
+            shown = "its trees:" if len(rows) > 1 else "its tree:"
         parts.append(f"{shown}\n\n{_table(rows)}")
     return parts
 
@@ -190,29 +192,27 @@ def _value(value: Any) -> str | None:
 
 def _definition(replayed: Replayed, *, has_sql: bool) -> list[str]:
     provenance = replayed.provenance
-    trained = f"the model's definition: {replayed.definition}"
     if provenance is None:
-        return [f"the SQL that made the features was not kept: an earlier release logged the answer\n{trained}"]
-    commit = "outside of a repository"
-    if provenance.git_commit is not None:
-        dirty = ", with uncommitted changes" if provenance.git_is_dirty else ""
-        commit = f"at commit {provenance.git_commit[:12]}{dirty}"
-    lines = [
-        f"features by {provenance.relation} {provenance.definition_hash[:12]}, first built "
-        f"{provenance.first_built_at:%Y-%m-%d %H:%M:%S} {commit}"
-    ]
-    if not provenance.is_logged:
-        lines.append("(the answer does not name its definition: this is that of the last build before it)")
-    if provenance.as_of is not None:
-        start = "" if provenance.window_start is None else f", window_start {provenance.window_start.isoformat()}"
-        lines.append(f"the request's row was built with as_of {provenance.as_of.isoformat()}{start}")
-    if provenance.is_current is not None:
-        lines.append(f"the file says {'the same now' if provenance.is_current else 'something else now'}")
-    if provenance.upstream:
-        named = ", ".join(f"{name} {text[:12]}" for name, text in provenance.upstream.items())
-        lines.append(f"it read {named} (wml.definitions has them)")
-    lines.append(trained)
-    parts = ["\n".join(lines)]
+        kept = "the SQL that made the features was not kept: an earlier release logged the answer"
+        return [f"{kept}\nthe model's definition: {replayed.definition}"]
+    commit = provenance.git_commit
+    if commit is not None and provenance.git_is_dirty:
+        commit += ", with changes that were not committed"
+    now = {True: "says the same", False: "says something else", None: None}[provenance.is_current]
+    told = {
+        "features_by": provenance.relation,
+        "definition_hash": provenance.definition_hash,
+        "known_from": "the answer itself" if provenance.is_logged else "the last build before the answer",
+        "first_built_at": f"{provenance.first_built_at:%Y-%m-%d %H:%M:%S}",
+        "git_commit": commit or "not in a repository",
+        "window_start": None if provenance.window_start is None else provenance.window_start.isoformat(),
+        "as_of": None if provenance.as_of is None else provenance.as_of.isoformat(),
+        "reads": ", ".join(provenance.upstream) or None,
+        "the file now": now,
+        "model_definition": replayed.definition,
+    }
+    rows = [{"property": name, "value": value} for name, value in told.items() if value is not None]
+    parts = [_table(rows)]
     if has_sql:
         parts.append(provenance.sql.rstrip())
     return parts
