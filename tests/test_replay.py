@@ -453,3 +453,28 @@ def test_a_regression_has_no_threshold(tiny: Path) -> None:
     found = replayed(tiny, OLD, "--version", "1")
     assert (found["threshold"], found["prediction"], found["compared"]["is_flip"]) == (None, None, False)
     assert "no prediction but the score" in ok(tiny, "replay", OLD, "--version", "1").out
+
+
+@pytest.mark.parametrize(
+    ("wider", "column_type"),
+    [
+        ("events.visits + 0.25", "DECIMAL(13,2)"),
+        ("events.visits + 0.25e0", "DOUBLE"),
+        ("cast(events.visits + 16777217 as float)", "DOUBLE"),
+        ("cast(events.visits as bigint) + 3000000000", "BIGINT"),
+        ("cast(events.visits as tinyint)", "INTEGER"),
+    ],
+)
+def test_a_column_whose_type_grew(served: Path, wider: str, column_type: str) -> None:
+    """The log holds what was scored: whole numbers until now, fractions or larger ones from now on."""
+    edit(served, "sql/requests/churn_requests.sql", "events.visits,", f"{wider} as visits,")
+    ok(served, "predict", "--as-of", END)
+    done = ok(served, "replay", "--model", "churn", "--all")
+    assert done.err == "1,008 answers of 2 versions replayed: 0 differences\n"
+    compared = "wml.request_log_churn as l inner join churn_requests as r using (request_id)"
+    new = "l.requested_at >= '2024-02-26'"
+    counts = "count(*) as n, count(l.visits) > 300 as has_values"
+    assert rows(served, f"select {counts} from {compared} where {new} and l.visits is not distinct from r.visits") == [
+        {"n": 2 * 7 * 24, "has_values": True}
+    ]
+    assert rows(served, "select distinct typeof(visits) as t from wml.request_log_churn") == [{"t": column_type}]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.tables import add_columns, all_of, run_file, spooled
@@ -123,7 +124,7 @@ def predict(
             version = versions[number]
             features[number] = _features(registry.load(version).parameters, columns, requests, version)
             # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-            _add_columns(warehouse, node.name, {name: columns[name] for name in features[number]}, catalog)
+            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in features[number]})
         stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
         open_ones = _open(warehouse, requests, node.name, stretches)
         for stretch in stretches:
@@ -267,7 +268,9 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
     return features
 
 
-def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str], catalog: Catalog) -> None:
+def _add_columns(
+    warehouse: Warehouse, catalog: Catalog, model: str, requests: Node, columns: Mapping[str, str]
+) -> None:
     log = log_of(model)
     there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
@@ -279,6 +282,7 @@ def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str], c
         if name.lower() not in known:
             names = {"relation": log, "column": name, "column_type": column_type}
             warehouse.run(statement("warehouse_ml.warehouses", "add_column.sql", warehouse.engine, **names))
+    widen(warehouse, log, Relation(requests.name), columns, there)
 
 
 def _count_pending(warehouse: Warehouse) -> int:
