@@ -154,6 +154,17 @@ def test_every_answer_is_the_same_again(served: Path) -> None:
     ]
 
 
+def test_a_period_by_either_way(served: Path) -> None:
+    for way in ("sql", "arrays"):
+        done = ok(served, "replay", "--model", "churn", "--all", "--by", way)
+        assert done.err == "672 answers of 2 versions replayed: 0 differences\n"
+        assert [line.split()[2] for line in done.out.splitlines()[2:]] == [way, way]
+    change(served, f"update wml.request_log_churn set score = score + 1e-15 where request_id = '{OLD}'")
+    for way in ("sql", "arrays"):
+        done = wml(served, "replay", "--model", "churn", "--all", "--by", way, "--format", "json")
+        assert [row["request_id"] for row in done.rows] == [OLD]
+
+
 def test_a_window_is_that_of_the_evaluation(served: Path) -> None:
     # 7 February is a Wednesday; the evaluation has weeks.
     assert ok(served, "replay", "--model", "churn", "--window", "2024-02-07").err.startswith("168 answers")

@@ -20,6 +20,7 @@ from tests.kinds import KINDS, write_kinds
 from tests.tiny import END, SPLIT
 from tests.wml import ok
 from warehouse_ml.catalog import Catalog
+from warehouse_ml.errors import DefinitionError
 from warehouse_ml.project import load_project
 from warehouse_ml.registry import Registry
 from warehouse_ml.replay import Replayed, replay, replay_period
@@ -98,6 +99,13 @@ def test_what_was_logged_is_replayed(
     found = replay(warehouse, kinds.registry, f"q{len(rows) - 1}", model=model, most_trees=10_000)
     assert [one.again.how for one in found.replays] == (["arrays"] if model == "churn_wood" else ["sql", "arrays"])
     assert all(one.is_same and one.ulps == 0 for one in found.replays)
+    if model == "churn_wood":
+        with pytest.raises(DefinitionError, match="churn_wood@1 has no statement"):
+            replay_period(warehouse, kinds.registry, model, by="sql")
+    else:
+        other_way = "arrays" if done.how == "sql" else "sql"
+        (again,) = replay_period(warehouse, kinds.registry, model, by=other_way)
+        assert (again.how, again.n_answers, again.n_different) == (other_way, len(rows), 0)
     parameters = kinds.registry.load(kinds.registry.get(model, "1")).parameters
     check_explanation(found, parameters)
     # A bit of any score is found among them.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from warehouse_ml.catalog import Catalog
     from warehouse_ml.project import Project
     from warehouse_ml.registry import Registry
+    from warehouse_ml.replay.again import Way
     from warehouse_ml.warehouses.base import Warehouse
 
 _DIFFERENCES = (
@@ -41,6 +42,9 @@ _SHOWN_DIFFERENCES = 20
 @click.option("--since", type=AS_OF, help="Every answer to the requests made from this instant on.")
 @click.option("--until", type=AS_OF, help="Every answer to the requests made before this instant.")
 @click.option("--all", "is_all", is_flag=True, help="Every answer of the model's log.")
+@click.option(
+    "--by", type=click.Choice(["sql", "arrays"]), help="Of a period: not by the way that the version answers."
+)
 @click.option("--trees", type=click.IntRange(min=0), default=3, show_default=True, help="How many trees are told.")
 @click.option("--sql/--no-sql", default=True, help="Show the SQL that made the features.  [default: --sql]")
 @target_option
@@ -54,6 +58,7 @@ def command(
     since: dt.datetime | None,
     until: dt.datetime | None,
     is_all: bool,
+    by: Way | None,
     trees: int,
     sql: bool,
     target: str | None,
@@ -89,7 +94,7 @@ def command(
             from warehouse_ml.replay import window_of
 
             since, until = window_of(warehouse, Catalog(settings, chosen), str(model), window)
-        return _period(warehouse, registry, str(model), version, since, until, output)
+        return _period(warehouse, registry, str(model), version, since, until, by, output)
     finally:
         warehouse.close()
 
@@ -134,6 +139,7 @@ def _period(
     version: str | None,
     since: dt.datetime | None,
     until: dt.datetime | None,
+    by: Way | None,
     output: str,
 ) -> int:
     import dataclasses
@@ -149,6 +155,7 @@ def _period(
             since=since,
             until=until,
             version=version,
+            by=by,
             on_difference=found.append,
             on_step=say,
         )

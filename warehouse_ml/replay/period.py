@@ -10,7 +10,7 @@ from typing import Any
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.registry import Registry, StoredVersion
-from warehouse_ml.replay.again import Logged, asked, features_of, has_statement, stored_of
+from warehouse_ml.replay.again import Logged, Way, asked, features_of, has_statement, stored_of
 from warehouse_ml.replay.answers import log_columns
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import score_arrow
@@ -60,6 +60,7 @@ def replay_period(
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
     version: str | None = None,
+    by: Way | None = None,
     on_difference: Callable[[dict[str, Any]], None] | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> list[ReplayedVersion]:
@@ -75,6 +76,8 @@ def replay_period(
         Requests made from ``since`` up to ``until``; from the first, to the last.
     version : str, optional
         Only the answers of this version, by number or alias.
+    by : {'sql', 'arrays'}, optional
+        By the version's statement, or from its parameters; the way that the version answers by default.
     on_difference : callable, optional
         Given each answer that differs, in the order of time: model, version, alias, request_id, requested_at,
         logged_score, replayed_score, difference, logged_prediction, replayed_prediction.
@@ -90,6 +93,8 @@ def replay_period(
     ------
     DataError
         If there is no log, the folder of a version is gone, or the log lacks what it reads.
+    DefinitionError
+        If a version is to be replayed by a statement, and is too large to have one.
     ArtifactError
         If a stored version is not what was published.
     """
@@ -101,6 +106,12 @@ def replay_period(
         numbers = [number for number in numbers if number == wanted]
     # Every version is checked before the first is replayed.
     versions = [stored_of(registry, model, number) for number in numbers]
+    for stored in versions if by == "sql" else ():
+        if not has_statement(stored):
+            raise DefinitionError(
+                f"{model}@{stored.version.version} has no statement: it is scored from its parameters alone",
+                hint="replay it with --by arrays",
+            )
     done = []
     for stored in versions:
         number = stored.version.version
@@ -108,7 +119,7 @@ def replay_period(
             on_step(f"replaying {model} version {number}")
         answers = Logged(number, since=since, until=until)
         counts: dict[str, Any] = {}
-        how = "sql" if stored.path() == "sql" and has_statement(stored) else "arrays"
+        how = _way(stored) if by is None else by
         for row in _compared(warehouse, stored, answers, columns, how):
             counts = {name: row.pop(name) for name in _COUNTS}
             if row["request_id"] is not None and on_difference:
@@ -144,6 +155,10 @@ def _compared(
     )
     for batch in warehouse.stream(sql, batch_rows=_BATCH_ROWS):
         yield from batch.to_pylist()
+
+
+def _way(stored: StoredVersion) -> Way:
+    return "sql" if stored.path() == "sql" and has_statement(stored) else "arrays"
 
 
 def _threshold(stored: StoredVersion, columns: dict[str, str], engine: str) -> str:
