@@ -43,7 +43,7 @@ _SHOWN_DIFFERENCES = 20
 @click.option("--until", type=AS_OF, help="Every answer to the requests made before this instant.")
 @click.option("--all", "is_all", is_flag=True, help="Every answer of the model's log.")
 @click.option(
-    "--by", type=click.Choice(["sql", "arrays"]), help="Of a period: not by the way that the version answers."
+    "--by", type=click.Choice(["sql", "arrays"]), help="Of a period: the way, whichever the version answers by."
 )
 @click.option("--trees", type=click.IntRange(min=0), default=3, show_default=True, help="How many trees are told.")
 @click.option("--sql/--no-sql", default=True, help="Show the SQL that made the features.  [default: --sql]")
