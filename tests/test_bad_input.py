@@ -361,7 +361,12 @@ def _state(root: Path) -> dict[str, object]:
         "select table_schema, table_name from information_schema.tables"
         " where table_name not in ('builds', 'training_runs') order by all"
     ).fetchall()
-    hidden = {"model_versions": "exclude (created_at, artifact_hash)", "rule_firings": "exclude (fired_at)"}
+    hidden = {
+        "model_versions": "exclude (created_at, artifact_hash)",
+        "rule_firings": "exclude (fired_at)",
+        "build_history": "exclude (built_at)",
+        "definitions": "exclude (first_built_at)",
+    }
     state: dict[str, object] = {}
     for schema, name in names:
         query = f'select * {hidden.get(name, "")} from "{schema}"."{name}" order by all'

@@ -48,6 +48,8 @@ ORDER = (
     "docs/functions.md",
     "docs/evaluation.md",
     "docs/decisions.md",
+    "docs/replay.md",
+    "docs/format.md",
     "docs/cli.md",
     "docs/README.md",
 )
@@ -58,7 +60,9 @@ _GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->\n)", r
 _NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w])")
 _RULE = re.compile(r"-+(  -+)*")
 _EXACT = re.compile(r"n|n_\w+|version|champion|weeks|flights|requests")
-_MASKED = re.compile(r"seconds|\w*_hash|git_commit|created_at|logged_at|fired_at|evaluation_id|environment: .*|folder")
+_MASKED = re.compile(
+    r"seconds|\w*_hash|git_commit|created_at|first_built_at|logged_at|fired_at|evaluation_id|environment: .*|folder"
+)
 
 
 @dataclass

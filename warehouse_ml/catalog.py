@@ -28,6 +28,7 @@ _STILL = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 
 _WHERE_VERSIONS_ARE = 'is a version\'s number that only a rule with config(on="promote") is told'
+_CLOCK = ("as_of", "window_start")
 
 _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
 _CONFIG_KEYS = {
@@ -165,6 +166,14 @@ class Catalog:
         """Return a file's SQL at a clock."""
         return self._render(node.file, clock, _Reading())
 
+    def definition_text(self, node: Node) -> str:
+        """Return a file's SQL as its hash knows it, with the clock as the parameters ``as_of`` and ``window_start``."""
+        try:
+            return self._render(node.file, None, _Reading(is_for_hash=True))
+        except TemplateError:
+            # The template works with the clock's text itself.
+            return self._render(node.file, Clock(_STILL, _STILL), _Reading(is_for_hash=True))
+
     def source_text(self, node: Node, clock: Clock) -> SourceText:
         """Return a file's SQL at a clock, with its places in the file."""
         text = self.render(node, clock)
@@ -255,15 +264,20 @@ class Catalog:
             )
         return NodeId("relation", found)
 
-    def _render(self, file: SqlFile, clock: Clock, reading: _Reading) -> str:
+    def _render(self, file: SqlFile, clock: Clock | None, reading: _Reading) -> str:
         names = self._names(clock, reading)
         for macro_file in self.project.of_kind("macro"):
             names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
         return templates.render(file.source, self.target.engine, names, place=file.place)
 
-    def _names(self, clock: Clock, reading: _Reading) -> dict[str, Any]:
+    def _names(self, clock: Clock | None, reading: _Reading) -> dict[str, Any]:
         engine = self.target.engine
         ident = templates.environment(engine).filters["ident"]
+
+        if clock is None:
+            as_of, window_start = (str(templates.environment(engine).globals["param"](name)) for name in _CLOCK)  # type: ignore[operator]
+        else:
+            as_of, window_start = (templates.literal(at, engine) for at in (clock.as_of, clock.window_start))
 
         def ref(name: str) -> str:
             found = self._relations.get(name.lower())
@@ -316,10 +330,10 @@ class Catalog:
             "request_log": request_log,
             "var": var,
             "config": config,
-            "as_of": templates.literal(clock.as_of, engine),
-            "window": _Window(templates.literal(clock.window_start, engine), templates.literal(clock.as_of, engine)),
-            "candidate": clock.candidate or templates.missing("candidate", _WHERE_VERSIONS_ARE),
-            "champion": clock.champion or templates.missing("champion", _WHERE_VERSIONS_ARE),
+            "as_of": as_of,
+            "window": _Window(window_start, as_of),
+            "candidate": (clock and clock.candidate) or templates.missing("candidate", _WHERE_VERSIONS_ARE),
+            "champion": (clock and clock.champion) or templates.missing("champion", _WHERE_VERSIONS_ARE),
         }
 
     def _check_source_file(self, name: str, value: str) -> None:

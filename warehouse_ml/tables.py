@@ -20,7 +20,7 @@ from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, w
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["all_of", "ensure_tables", "one_row", "run_file", "spooled"]
+__all__ = ["add_columns", "all_of", "ensure_tables", "one_row", "run_file", "spooled"]
 
 _HERE = "warehouse_ml.warehouses"
 
@@ -34,7 +34,7 @@ def ensure_tables(warehouse: Warehouse) -> None:
             declared = sqlglot.parse_one(sql, read=warehouse.engine)
             table = declared.find(exp.Table)
             if table and declared.find(exp.Schema) and table.name.lower() in there:
-                _add_columns(warehouse, wml_table(table.name), declared)
+                add_columns(warehouse, wml_table(table.name), declared)
             else:
                 warehouse.run(sql)
         _ensure_function(warehouse, "resliced")
@@ -50,7 +50,9 @@ def _ensure_function(warehouse: Warehouse, name: str) -> None:
         run_file(warehouse, _HERE, f"{name}.sql", told=told)
 
 
-def _add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr) -> None:
+def add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr | str) -> None:
+    """Add the columns of a CREATE TABLE statement that a table does not have yet; rows that are there have null."""
+    declared = sqlglot.parse_one(declared, read=warehouse.engine) if isinstance(declared, str) else declared
     known = {name.lower() for name in warehouse.columns(all_of(warehouse, relation))}
     for column in declared.find_all(exp.ColumnDef):
         if column.name.lower() not in known:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from warehouse_ml.building.checks import check_overlap, check_requests, check_window
+from warehouse_ml.building.definitions import hash_of, keep_definition
+from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
@@ -21,6 +22,7 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 __all__ = ["Built", "Query", "Reader", "build"]
 
 _FRESH = Relation("_wml_fresh_rows")
+_HISTORY = ("relation", "materialized", "definition_hash", "window_start", "as_of", "built_at")
 
 
 @dataclass(frozen=True)
@@ -44,27 +46,6 @@ class Built:
     action: str
     n_rows: int | None
     seconds: float
-
-
-class Query(Protocol):
-    """A file's query in plain SQL."""
-
-    @property
-    def sql(self) -> str:
-        """The query."""
-
-    def placed(self, error: SqlError) -> SqlError:
-        """Return an error about the query at its place in the file."""
-
-
-class Reader(Protocol):
-    """What turns a file into a query."""
-
-    def query(self, node: Node, clock: Clock, *, is_view: bool = False) -> Query:
-        """Return a file's query at a clock."""
-
-    def versions(self, node: Node, as_of: dt.datetime) -> list[str]:
-        """Return the hashes of the versions of models that the rows depend on."""
 
 
 def build(
@@ -153,9 +134,11 @@ def _build_one(
     materialized = str(node.config.get("materialized", "view"))
     state = {
         "materialized": materialized,
-        "definition_hash": _hash_of(catalog, reader, node, as_of),
+        "definition_hash": hash_of(catalog, reader, node, as_of),
         "inputs_hash": catalog.inputs_hash(node),
     }
+    if last is None or last["definition_hash"] != state["definition_hash"] or not last["is_defined"]:
+        keep_definition(warehouse, catalog, reader, node, as_of)
     if last and _is_up_to_date(catalog, node, last, state, as_of):
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
     start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
@@ -188,8 +171,10 @@ def _record(warehouse: Warehouse, records: list[dict[str, Any]]) -> None:
         return
     columns = [{"name": name, "params": [f"{name}_{index}" for index in range(len(records))]} for name in records[0]]
     parameters = {f"{name}_{index}": value for index, row in enumerate(records) for name, value in row.items()}
+    kept = [column for column in columns if column["name"] in _HISTORY]
+    names = {"columns": columns, "kept": kept, "n_records": len(records)}
     with warehouse.transaction():
-        run_file(warehouse, __package__, "record_build.sql", parameters, columns=columns, n_records=len(records))
+        run_file(warehouse, __package__, "record_build.sql", parameters, **names)
 
 
 def _is_up_to_date(
@@ -207,13 +192,6 @@ def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.
         return None
     stopped_at: dt.datetime = last["as_of"]
     return stopped_at if stopped_at < as_of else None
-
-
-def _hash_of(catalog: Catalog, reader: Reader, node: Node, as_of: dt.datetime) -> str:
-    """Return a hash of what the node and all above it say, and of the models that answer in it."""
-    definition_hash = catalog.definition_hash(node)
-    versions = reader.versions(node, as_of)
-    return hashlib.sha256(" ".join([definition_hash, *versions]).encode()).hexdigest() if versions else definition_hash
 
 
 def _create(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str | None) -> None:

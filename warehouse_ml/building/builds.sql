@@ -2,10 +2,14 @@
 -- unit:  timestamps are instants in UTC
 -- null:  inputs_hash is null where a source is a table that may change unseen
 select
-    relation,
-    materialized,
-    definition_hash,
-    inputs_hash,
-    as_of,
-    n_rows
-from {{ 'builds' | wml }}
+    builds.relation,
+    builds.materialized,
+    builds.definition_hash,
+    builds.inputs_hash,
+    builds.as_of,
+    builds.n_rows,
+    builds.definition_hash in (
+        select definitions.definition_hash
+        from {{ 'definitions' | wml }} as definitions
+    ) as is_defined
+from {{ 'builds' | wml }} as builds

@@ -9,4 +9,11 @@ values
 {% for index in range(n_records) %}
 ({% for column in columns %}{{ param(column.params[index]) }}{% if not loop.last %}, {% endif %}{% endfor %}){% if not loop.last %},{% endif %}
 
+{% endfor %};
+
+insert into {{ 'build_history' | wml }} ({% for column in kept %}{{ column.name | ident }}{% if not loop.last %}, {% endif %}{% endfor %})
+values
+{% for index in range(n_records) %}
+({% for column in kept %}{{ param(column.params[index]) }}{% if not loop.last %}, {% endif %}{% endfor %}){% if not loop.last %},{% endif %}
+
 {% endfor %}

@@ -30,6 +30,7 @@ _COMMANDS = {
     "rollback": ("rollback", "Let the version serve again that did before."),
     "fallback": ("fallback", "Let the safe version serve, now."),
     "query": ("query", "Ask the warehouse in SQL."),
+    "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
     "models": ("models", "List the versions of models, or show one."),
     "compile": ("compile", "Show the SQL that would run."),
 }

@@ -2,7 +2,8 @@
 -- unit:  as in the log
 -- null:  sample_weight is left to whoever weighs requests
 insert into {{ log | ident }} (
-    request_id, model, version, alias, requested_at, logged_at, score, prediction
+    request_id, model, version, alias, requested_at, logged_at, score, prediction{% for column in decided %}, {{ column }}{% endfor %}
+
 {% for column in features %}
     , {{ column | ident }}
 {% endfor %}
@@ -22,6 +23,18 @@ select
     end
 {% else %}
     scored.prediction
+{% endif %}
+{% if 'threshold' in decided %}
+    ,
+    {{ param('threshold') }}
+{% endif %}
+{% if 'definition_hash' in decided %}
+    ,
+    (
+        select max(builds.definition_hash)
+        from {{ 'builds' | wml }} as builds
+        where builds.relation = {{ param('requests') }}
+    )
 {% endif %}
 {% for column in features %}
     ,

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CANARY, CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
-from warehouse_ml.tables import all_of, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -36,7 +37,12 @@ LOG_COLUMNS = (
     "score",
     "prediction",
     "sample_weight",
+    "threshold",
+    "definition_hash",
 )
+
+_DECIDED = LOG_COLUMNS[-2:]
+"""What came to the log later: a log of an earlier release may lack them, or have a feature of that name."""
 
 _PENDING = Relation("_wml_pending_requests")
 _SCORED = Relation("_wml_scored_rows")
@@ -192,7 +198,7 @@ def _answer(
             version = versions[number]
             features[number] = _features(registry.load(version).parameters, columns, requests, version)
             # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-            _add_columns(warehouse, node.name, {name: columns[name] for name in features[number]})
+            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in features[number]})
         stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
         open_ones = _open(warehouse, requests, node.name, stretches)
         for stretch in stretches:
@@ -213,7 +219,9 @@ def _answer(
                 n_requests = _count_pending(warehouse)
             if n_requests:
                 stored = registry.load(versions[stretch.version])
-                _log(warehouse, stored, features[stretch.version], threshold, stretch.alias, as_of, n_requests)
+                _log(
+                    warehouse, stored, features[stretch.version], threshold, stretch.alias, as_of, n_requests, requests
+                )
             done.append(Predicted(node.name, stretch.alias, stretch.version, stretch.since, stretch.until, n_requests))
     return done
 
@@ -266,10 +274,21 @@ def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
     if warehouse.exists(log_of(model)):
         return
     with warehouse.transaction():
-        warehouse.run(statement(__package__, "create_log.sql", warehouse.engine, log=log_of(model)))
-        names = [node.name for node in catalog.of_kind("model")]
-        logs = [log_of(name) for name in names if warehouse.exists(log_of(name))]
-        warehouse.run(statement(__package__, "shared_log.sql", warehouse.engine, logs=logs))
+        warehouse.run(_made_log(warehouse, model))
+        _share_logs(warehouse, catalog)
+
+
+def _share_logs(warehouse: Warehouse, catalog: Catalog) -> None:
+    """Make the view over all logs, each of which gets the columns that came with a release."""
+    names = [node.name for node in catalog.of_kind("model") if warehouse.exists(log_of(node.name))]
+    for name in names:
+        add_columns(warehouse, log_of(name), _made_log(warehouse, name))
+    logs = [log_of(name) for name in names]
+    warehouse.run(statement(__package__, "shared_log.sql", warehouse.engine, logs=logs))
+
+
+def _made_log(warehouse: Warehouse, model: str) -> str:
+    return statement(__package__, "create_log.sql", warehouse.engine, log=log_of(model))
 
 
 def _log(
@@ -280,6 +299,7 @@ def _log(
     alias: str,
     as_of: dt.datetime,
     n_requests: int,
+    requests: Node,
 ) -> None:
     parameters, version = stored.parameters, stored.version
     is_binary = parameters.task == "binary"
@@ -293,12 +313,14 @@ def _log(
             "version": version.version,
             "alias": alias,
             "logged_at": as_of,
-            "threshold": threshold,
+            "threshold": threshold if is_binary else None,
+            "requests": requests.name,
             **classes,
         },
         log=log_of(version.model),
         features=features,
         is_binary=is_binary,
+        decided=[name for name in _DECIDED if name not in {feature.lower() for feature in features}],
         scored=_scored(warehouse, stored, n_requests),
     )
 
@@ -333,15 +355,21 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
     return features
 
 
-def _add_columns(warehouse: Warehouse, model: str, columns: Mapping[str, str]) -> None:
+def _add_columns(
+    warehouse: Warehouse, catalog: Catalog, model: str, requests: Node, columns: Mapping[str, str]
+) -> None:
     log = log_of(model)
     there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
+    if not known.issuperset(_DECIDED):
+        _share_logs(warehouse, catalog)
+        known.update(_DECIDED)
     # A later version may ask for a feature that earlier ones did not.
     for name, column_type in columns.items():
         if name.lower() not in known:
             names = {"relation": log, "column": name, "column_type": column_type}
             warehouse.run(statement("warehouse_ml.warehouses", "add_column.sql", warehouse.engine, **names))
+    widen(warehouse, log, Relation(requests.name), columns, there)
 
 
 def _count_pending(warehouse: Warehouse) -> int:

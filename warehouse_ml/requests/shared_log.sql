@@ -12,7 +12,9 @@ select
     logged_at,
     score,
     prediction,
-    sample_weight
+    sample_weight,
+    threshold,
+    definition_hash
 from {{ log | ident }}
 {% if not loop.last %}
 union all

@@ -288,6 +288,27 @@ create table if not exists {{ 'builds' | wml }} (
     built_at {{ timestamp }}
 );
 
+-- grain: one row per build of a relation, in the order built; rows are only ever added
+create table if not exists {{ 'build_history' | wml }} (
+    relation {{ string }},
+    materialized {{ string }},
+    definition_hash {{ string }},
+    window_start {{ timestamp }},
+    as_of {{ timestamp }},
+    built_at {{ timestamp }}
+);
+
+-- grain: one row per definition of a relation that was ever built, under its hash; rows are only ever added
+create table if not exists {{ 'definitions' | wml }} (
+    definition_hash {{ string }},
+    relation {{ string }},
+    sql {{ string }},
+    upstream {{ string }},
+    git_commit {{ string }},
+    git_is_dirty {{ bool }},
+    first_built_at {{ timestamp }}
+);
+
 -- grain: as evaluations, but each window only as last restated
 create or replace view {{ 'latest_evaluations' | wml }} as
 select evaluations.*

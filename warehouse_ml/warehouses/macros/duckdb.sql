@@ -56,6 +56,11 @@ cast({{ expression }} as bigint)
 cast({{ expression }} as varchar)
 {%- endmacro -%}
 
+{#- Whether two doubles are the same: NaN is NaN, null is null, and -0.0 is not 0.0. -#}
+{%- macro same_double(left, right) -%}
+({{ left }} is not distinct from {{ right }} and coalesce({{ left }} <> 0e0 or signbit({{ left }}) = signbit({{ right }}), true))
+{%- endmacro -%}
+
 {#- A number that is not a number, or is infinite, is null from here on. -#}
 {%- macro finite(expression) -%}
 case when isfinite(cast({{ expression }} as double)) then cast({{ expression }} as double) end
