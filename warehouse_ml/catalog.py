@@ -12,6 +12,7 @@ from typing import Any
 
 from warehouse_ml import templates
 from warehouse_ml.dialect import calls_in
+from warehouse_ml.due import rule_macros
 from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
 from warehouse_ml.places import SourceText, trace
@@ -31,7 +32,7 @@ _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "descripti
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
     "model": {"requests", "threshold", "allow", "description", "tags"},
-    "rule": {"on", "model", "description", "tags"},
+    "rule": {"on", "model", "enabled", "description", "tags"},
     "test": {"description", "tags"},
 }
 _MATERIALIZED = ("view", "table", "incremental")
@@ -248,9 +249,21 @@ class Catalog:
 
     def _render(self, file: SqlFile, clock: Clock, reading: _Reading) -> str:
         names = self._names(clock, reading)
+        if file.kind == "rule":
+            names |= self._rule_names(file, names, clock, reading)
         for macro_file in self.project.of_kind("macro"):
             names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
         return templates.render(file.source, self.target.engine, names, place=file.place)
+
+    def _rule_names(
+        self, file: SqlFile, names: Mapping[str, Any], clock: Clock, reading: _Reading
+    ) -> Mapping[str, Any]:
+        def definition_hash(model: str) -> str:
+            # While the files are being read there is no telling yet what a model stands on.
+            return "" if reading.is_for_hash else self.definition_hash(self.node("model", model))
+
+        engine = self.target.engine
+        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, engine, definition_hash)
 
     def _names(self, clock: Clock, reading: _Reading) -> dict[str, Any]:
         engine = self.target.engine

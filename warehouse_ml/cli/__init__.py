@@ -26,6 +26,8 @@ _COMMANDS = {
     "predict": ("predict", "Score the requests that are due and log them."),
     "evaluate": ("evaluate", "Bring everything up to date and evaluate each window that is due."),
     "run": ("run", "The weekly job: build, predict, evaluate, retrain if a rule says so."),
+    "rules": ("rules", "List the rules, and what each says at the clock."),
+    "retrain": ("retrain", "Train again what the rules name, or MODEL, and what they feed."),
     "query": ("query", "Ask the warehouse in SQL."),
     "models": ("models", "List the versions of models, or show one."),
     "compile": ("compile", "Show the SQL that would run."),

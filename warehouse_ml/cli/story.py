@@ -42,5 +42,8 @@ def tell_week(result: WeeklyRun, number: int, total: int) -> None:
                 f"        trained {trained.version.model}@{trained.version.version} on {trained.n_train:,} rows "
                 f"in {trained.seconds:.1f} s: {trained.alias or 'no alias'} ({trained.reason})"
             )
+    for model in result.retrained:
+        if model.result == "skipped":
+            note(f"        not trained: {model.due.model} ({model.reason})")
     for firing in result.firings:
         note(f"        rule {firing.rule} fired: " + ", ".join(f"{key} {value}" for key, value in firing.row.items()))

@@ -351,3 +351,8 @@ concat_ws({{ separator | literal }}, {% for name in names %}{{ name }}{% if not 
 {%- macro student_97_5(freedom) -%}
 (1.959963984540054e0 + 2.372271230298562e0 / {{ freedom }} + 2.8224986157396112e0 / ({{ freedom }} * {{ freedom }}) + 2.555849679507722e0 / ({{ freedom }} * {{ freedom }} * {{ freedom }}))
 {%- endmacro -%}
+
+{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
+{%- macro row_in_order() -%}
+row_number() over ()
+{%- endmacro -%}
