@@ -75,11 +75,11 @@ def command(
     if not done and not failures:
         note("nothing is due: no rule for retraining fired at the clock")
     if failures:
-        return tell_failures(failures)
+        return tell_failures(failures, "nothing was to be done" if dry_run else "all else was done")
     return int(dry_run and bool(done))
 
 
-def tell_failures(failures: Sequence[Failure]) -> int:
+def tell_failures(failures: Sequence[Failure], rest: str = "all else was done") -> int:
     """Say on stderr what failed while the rest went on, and return the worst of the exit codes; 0 for nothing."""
     if not failures:
         return 0
@@ -89,7 +89,7 @@ def tell_failures(failures: Sequence[Failure]) -> int:
         for line in rest:
             note(line)
     names = ", ".join(failure.what for failure in failures)
-    note(f"failed: {names}; all else was done")
+    note(f"failed: {names}; {rest}")
     return max(failure.error.exit_code for failure in failures)
 
 

@@ -56,5 +56,5 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
     print_rows(rows, output, ["rule", "on", "model", "is_enabled", "n_rows", last])
     failures = [Failure(f"the rule {rule.rule}", rule.error) for rule in shown if rule.error is not None]
     if failures:
-        return tell_failures(failures)
+        return tell_failures(failures, "the others were asked")
     return int(any(rule.firings for rule in shown))

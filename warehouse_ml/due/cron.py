@@ -209,7 +209,7 @@ def _read_field(field: str, text: str, name: str, low: int, high: int, names: Ma
             start = number(first)
             end = number(last) if is_range else high if is_stepped else start
             # A week may end on its Sunday: sat-sun.
-            end = 7 if names is _WEEKDAYS and is_range and end == 0 else end
+            end = 7 if names is _WEEKDAYS and start > end == 0 else end
         if start > end:
             raise wrong(f'"{part}" runs backwards')
         if is_stepped and not (step.isascii() and step.isdecimal() and int(step)):

@@ -9,46 +9,46 @@
 {#- The version that a rule is about, as of the clock: its number, when it was trained, of what. One row or none. -#}
 {%- macro _chosen(model, version) -%}
 {% if version == 'champion' %}
-    ledger as (
-        select
-            aliases.model,
-            aliases.alias,
-            aliases.version,
-            aliases.since,
-            {{ row_in_order() }} as line
-        from {{ 'model_aliases' | wml }} as aliases
-    ),
+ledger as (
+    select
+        aliases.model,
+        aliases.alias,
+        aliases.version,
+        aliases.since,
+        {{ row_in_order() }} as line
+    from {{ 'model_aliases' | wml }} as aliases
+),
 
-    serving as (
-        select ledger.version
-        from ledger
-        where
-            ledger.model = {{ model | literal }}
-            and ledger.alias = 'champion'
-            and ledger.since <= {{ as_of }}
-        qualify row_number() over (order by ledger.since desc, ledger.line desc) = 1
-    ),
+serving as (
+    select ledger.version
+    from ledger
+    where
+        ledger.model = {{ model | literal }}
+        and ledger.alias = 'champion'
+        and ledger.since <= {{ as_of }}
+    qualify row_number() over (order by ledger.since desc, ledger.line desc) = 1
+),
 
 {% endif %}
-    chosen as (
-        select
-            versions.version,
-            versions.as_of as trained_at,
-            versions.definition_hash,
-            versions.git_commit
-        from {{ 'model_versions' | wml }} as versions
+chosen as (
+    select
+        versions.version,
+        versions.as_of as trained_at,
+        versions.definition_hash,
+        versions.git_commit
+    from {{ 'model_versions' | wml }} as versions
 {% if version == 'champion' %}
-        inner join serving
-            on versions.version = serving.version
+    inner join serving
+        on versions.version = serving.version
 {% endif %}
-        where
-            versions.model = {{ model | literal }}
-            and versions.as_of <= {{ as_of }}
+    where
+        versions.model = {{ model | literal }}
+        and versions.as_of <= {{ as_of }}
 {% if version is integer %}
-            and versions.version = {{ version }}
+        and versions.version = {{ version }}
 {% endif %}
-        qualify row_number() over (order by versions.as_of desc, versions.version desc) = 1
-    )
+    qualify row_number() over (order by versions.as_of desc, versions.version desc) = 1
+)
 {%- endmacro -%}
 
 {#- The windows of evaluations as they were last stated at the clock, each with its place from the newest, 1. -#}
@@ -56,62 +56,60 @@
 {% set about = evaluation_of(evaluation) %}
 {% set named = subject(model) if about else model_of(macro, model) %}
 {% if named %}
-    {{ _chosen(named, version_of(version)) }},
+{{ _chosen(named, version_of(version)) }},
 
 {% endif %}
-    stated as (
-        select
-            evaluations.evaluation_id,
-            evaluations.evaluation,
-            evaluations.version,
-            evaluations.window_start,
-            evaluations.is_mature
-        from {{ 'evaluations' | wml }} as evaluations
+stated as (
+    select
+        evaluations.evaluation_id,
+        evaluations.evaluation,
+        evaluations.version,
+        evaluations.window_start,
+        evaluations.is_mature
+    from {{ 'evaluations' | wml }} as evaluations
 {% if named %}
-        inner join chosen
-            on evaluations.version = chosen.version
+    inner join chosen
+        on evaluations.version = chosen.version
 {% endif %}
-        where
-            evaluations.as_of <= {{ as_of }}
+    where
+        evaluations.as_of <= {{ as_of }}
 {% if named %}
-            and evaluations.model = {{ named | literal }}
+        and evaluations.model = {{ named | literal }}
 {% endif %}
 {% if about %}
-            and evaluations.evaluation = {{ about | literal }}
+        and evaluations.evaluation = {{ about | literal }}
 {% endif %}
-        qualify row_number() over (
-            partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
-            order by evaluations.as_of desc
-        ) = 1
-    ),
+    qualify row_number() over (
+        partition by evaluations.evaluation, evaluations.model, evaluations.version, evaluations.window_start
+        order by evaluations.as_of desc
+    ) = 1
+),
 
-    windows as (
-        select
-            stated.evaluation_id,
-            stated.evaluation,
-            stated.version,
-            stated.window_start,
-            row_number() over (
-                partition by stated.evaluation, stated.version
-                order by stated.window_start desc nulls last
-            ) as place
-        from stated
+windows as (
+    select
+        stated.evaluation_id,
+        stated.evaluation,
+        stated.version,
+        stated.window_start,
+        row_number() over (
+            partition by stated.evaluation, stated.version
+            order by stated.window_start desc nulls last
+        ) as place
+    from stated
 {% if mature %}
-        where stated.is_mature
+    where stated.is_mature
 {% endif %}
-    ),
+),
 
-    {#- A version this young is not asked about again: its successor has yet to be judged. #}
-    rested as (
-        select count(*) as n_young
-        from {{ 'model_versions' | wml }} as versions
-        where
-            versions.model = {{ (named or '') | literal }}
-            and versions.as_of <= {{ as_of }}
-            and {{ seconds_between('versions.as_of', as_of) }} < {{ number(rest_days, 'rest_days') }} * 86400
-    ),
-
-{#- #}
+{# A version this young is not asked about again: its successor has yet to be judged. #}
+rested as (
+    select count(*) as n_young
+    from {{ 'model_versions' | wml }} as versions
+    where
+        versions.model = {{ (named or '') | literal }}
+        and versions.as_of <= {{ as_of }}
+        and {{ seconds_between('versions.as_of', as_of) }} < {{ number(rest_days, 'rest_days') }} * 86400
+),
 {%- endmacro -%}
 
 {#-
@@ -119,20 +117,20 @@
     rule would never fire. `names` are pairs of a column and what must be found in it.
 -#}
 {%- macro _slips(relation, names) -%}
-    slips as (
-        select
-            case
-                when count(*) = 0 then 0
+slips as (
+    select
+        case
+            when count(*) = 0 then 0
 {% for column, name in names %}
-                when {{ count_where('named.' ~ column ~ ' = ' ~ (name | literal)) }} = 0
-                    then {{ raise_error('no ' ~ column ~ ' "' ~ name ~ '" in wml.' ~ relation ~ ' for the windows of this rule; see: select distinct ' ~ column ~ ' from wml.' ~ relation) }}
+            when {{ count_where('named.' ~ column ~ ' = ' ~ (name | literal)) }} = 0
+                then {{ raise_error('no ' ~ column ~ ' "' ~ name ~ '" in wml.' ~ relation ~ ' for the windows of this rule; see: select distinct ' ~ column ~ ' from wml.' ~ relation) }}
 {% endfor %}
-                else 0
-            end as n_slips
-        from {{ relation | wml }} as named
-        inner join windows
-            on named.evaluation_id = windows.evaluation_id
-    ),
+            else 0
+        end as n_slips
+    from {{ relation | wml }} as named
+    inner join windows
+        on named.evaluation_id = windows.evaluation_id
+),
 {%- endmacro -%}
 
 {%- macro _metric_slips(relation, metric, slices) -%}
@@ -142,18 +140,18 @@
 {%- macro _of_slices(relation, slices) -%}
 {% set names = texts(slices, 'slices') %}
 {% if names is not none %}
-            and {{ relation }}.slice_key in ({% for name in names %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
+{{ '\n        ' }}and {{ relation }}.slice_key in ({% for name in names %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
 {% endif %}
 {%- endmacro -%}
 
-{#- Due once for each instant of a schedule: no version, and no firing of the rule, is from since then. -#}
+{#- Due once for each instant of a schedule: no firing of the rule and, of one for retraining, no version is from since. -#}
 {%- macro on_schedule(schedule, timezone='UTC', model=none) -%}
 {% set about = subject(model) %}
 with due as (
     select cast({{ last_instant(schedule, timezone) }} as {{ type('timestamp') }}) as due_at
 ),
 
-{#- A firing that ended in a failed training has not been heard. #}
+{# A firing that ended in a failed training has not been heard. #}
 heard as (
     select max(firings.as_of) as last_at
     from {{ 'rule_firings' | wml }} as firings
@@ -175,7 +173,7 @@ trained as (
     select max(versions.as_of) as last_at
     from {{ 'model_versions' | wml }} as versions
     where
-        versions.model = {{ (about or '') | literal }}
+        versions.model = {{ (about if trains and about else '') | literal }}
         and versions.as_of <= {{ as_of }}
 ),
 
@@ -270,6 +268,7 @@ where final.value > final.bound
 {%- macro _metric_beyond(macro, side, metric, bound, slices, evaluation, version, mature, surely, rest_days, model) -%}
 with
 {{ _windows(macro, model, evaluation, version, mature, rest_days) }}
+
 {{ _metric_slips('metrics', metric, slices) }}
 
 final as (
@@ -294,8 +293,7 @@ final as (
         windows.place = 1
         and rested.n_young = 0
         and slips.n_slips = 0
-        and metrics.metric = {{ metric | literal }}
-{{ _of_slices('metrics', slices) }}
+        and metrics.metric = {{ metric | literal }}{{ _of_slices('metrics', slices) }}
 )
 
 select
@@ -341,90 +339,90 @@ order by
 {% set n_before = count_of(windows, 'windows') %}
 with
 {{ _windows('metric_worse_than_before', model, evaluation, version, mature, rest_days) }}
+
 {{ _metric_slips('metrics', metric, slices) }}
 
-    series as (
-        select
-            windows.evaluation,
-            windows.version,
-            windows.window_start,
-            windows.place,
-            metrics.metric,
-            metrics.slice_key,
-            metrics.slice_value,
-            metrics.value,
-            metrics.ci_lower,
-            metrics.ci_upper,
-            metrics.better,
-            row_number() over (
-                partition by windows.evaluation, windows.version, metrics.slice_key, metrics.slice_value
-                order by windows.window_start desc
-            ) as age
-        from windows
-        inner join {{ 'metrics' | wml }} as metrics
-            on windows.evaluation_id = metrics.evaluation_id
-        where
-            metrics.metric = {{ metric | literal }}
-            and windows.window_start is not null
-            and metrics.value is not null
-            and metrics.ci_lower is not null
-            and metrics.ci_upper is not null
-{{ _of_slices('metrics', slices) }}
-    ),
+series as (
+    select
+        windows.evaluation,
+        windows.version,
+        windows.window_start,
+        windows.place,
+        metrics.metric,
+        metrics.slice_key,
+        metrics.slice_value,
+        metrics.value,
+        metrics.ci_lower,
+        metrics.ci_upper,
+        metrics.better,
+        row_number() over (
+            partition by windows.evaluation, windows.version, metrics.slice_key, metrics.slice_value
+            order by windows.window_start desc
+        ) as age
+    from windows
+    inner join {{ 'metrics' | wml }} as metrics
+        on windows.evaluation_id = metrics.evaluation_id
+    where
+        metrics.metric = {{ metric | literal }}
+        and windows.window_start is not null
+        and metrics.value is not null
+        and metrics.ci_lower is not null
+        and metrics.ci_upper is not null{{ _of_slices('metrics', slices) }}
+),
 
-    past as (
-        select
-            series.evaluation,
-            series.version,
-            series.slice_key,
-            series.slice_value,
-            count(*) as n_windows,
-            avg(series.value) as value,
-            sqrt(sum((series.value - series.ci_lower) * (series.value - series.ci_lower))) / count(*) as below,
-            sqrt(sum((series.ci_upper - series.value) * (series.ci_upper - series.value))) / count(*) as above,
-            min(series.window_start) as first_window_start
-        from series
-        where
-            series.age > 1
-            and series.age <= {{ n_before + 1 }}
-        group by
-            series.evaluation,
-            series.version,
-            series.slice_key,
-            series.slice_value
-    ),
+past as (
+    select
+        series.evaluation,
+        series.version,
+        series.slice_key,
+        series.slice_value,
+        count(*) as n_windows,
+        avg(series.value) as value,
+        sqrt(sum((series.value - series.ci_lower) * (series.value - series.ci_lower))) / count(*) as below,
+        sqrt(sum((series.ci_upper - series.value) * (series.ci_upper - series.value))) / count(*) as above,
+        min(series.window_start) as first_window_start
+    from series
+    where
+        series.age > 1
+        and series.age <= {{ n_before + 1 }}
+    group by
+        series.evaluation,
+        series.version,
+        series.slice_key,
+        series.slice_value
+),
 
-    final as (
-        select
-            'the metric is worse than before' as reason,
-            series.value,
-            past.value as bound,
-            series.metric,
-            series.slice_key,
-            series.slice_value,
-            series.evaluation,
-            series.version,
-            series.window_start,
-            past.first_window_start,
-            past.n_windows,
-            series.better,
-            series.value - past.value as change,
-            series.value - past.value - sqrt(power(series.value - series.ci_lower, 2) + power(past.above, 2)) as ci_lower,
-            series.value - past.value + sqrt(power(series.ci_upper - series.value, 2) + power(past.below, 2)) as ci_upper
-        from series
-        inner join past
-            on series.evaluation = past.evaluation
-            and {{ same('series.version', 'past.version') }}
-            and series.slice_key = past.slice_key
-            and series.slice_value = past.slice_value
-        cross join rested
-        cross join slips
-        where
-            series.place = 1
-            and past.n_windows = {{ n_before }}
-            and rested.n_young = 0
-            and slips.n_slips = 0
-    )
+final as (
+    select
+        'the metric is worse than before' as reason,
+        series.value,
+        past.value as bound,
+        series.metric,
+        series.slice_key,
+        series.slice_value,
+        series.evaluation,
+        series.version,
+        series.window_start,
+        past.first_window_start,
+        past.n_windows,
+        series.better,
+        series.value - past.value as change,
+        series.value - past.value - sqrt(power(series.value - series.ci_lower, 2) + power(past.above, 2)) as ci_lower,
+        series.value - past.value + sqrt(power(series.ci_upper - series.value, 2) + power(past.below, 2)) as ci_upper
+    from series
+    inner join past
+        on series.evaluation = past.evaluation
+        and {{ same('series.version', 'past.version') }}
+        and series.slice_key = past.slice_key
+        and series.slice_value = past.slice_value
+    cross join rested
+    cross join slips
+    where
+        series.place = 1
+        and past.n_windows = {{ n_before }}
+        and rested.n_young = 0
+        and slips.n_slips = 0
+)
 
 select
     final.reason,
@@ -462,36 +460,36 @@ order by
 {% set side = one_of(side, 'side', ['either', 'below', 'above']) %}
 with
 {{ _windows('slice_differs', model, evaluation, version, mature, rest_days) }}
+
 {{ _metric_slips('disparities', metric, slices) }}
 
-    final as (
-        select
-            'the group differs from its reference' as reason,
-            disparities.difference as value,
-            {{ number(by, 'by') }} as bound,
-            disparities.metric,
-            disparities.slice_key,
-            disparities.slice_value,
-            disparities.value as group_value,
-            disparities.reference_slice,
-            disparities.reference_value,
-            disparities.n,
-            disparities.p_adjusted,
-            windows.evaluation,
-            windows.version,
-            windows.window_start
-        from windows
-        inner join {{ 'disparities' | wml }} as disparities
-            on windows.evaluation_id = disparities.evaluation_id
-        cross join rested
-        cross join slips
-        where
-            windows.place = 1
-            and rested.n_young = 0
-            and slips.n_slips = 0
-            and disparities.metric = {{ metric | literal }}
-{{ _of_slices('disparities', slices) }}
-    )
+final as (
+    select
+        'the group differs from its reference' as reason,
+        disparities.difference as value,
+        {{ number(by, 'by') }} as bound,
+        disparities.metric,
+        disparities.slice_key,
+        disparities.slice_value,
+        disparities.value as group_value,
+        disparities.reference_slice,
+        disparities.reference_value,
+        disparities.n,
+        disparities.p_adjusted,
+        windows.evaluation,
+        windows.version,
+        windows.window_start
+    from windows
+    inner join {{ 'disparities' | wml }} as disparities
+        on windows.evaluation_id = disparities.evaluation_id
+    cross join rested
+    cross join slips
+    where
+        windows.place = 1
+        and rested.n_young = 0
+        and slips.n_slips = 0
+        and disparities.metric = {{ metric | literal }}{{ _of_slices('disparities', slices) }}
+)
 
 select
     final.reason,
@@ -530,34 +528,34 @@ order by
 {%- macro impact_ratio_below(bound, metric='selection_rate', slices='*', evaluation=none, version='champion', mature=true, rest_days=0, model=none) -%}
 with
 {{ _windows('impact_ratio_below', model, evaluation, version, mature, rest_days) }}
+
 {{ _metric_slips('disparities', metric, slices) }}
 
-    final as (
-        select
-            'the impact ratio is below its bound' as reason,
-            disparities.ratio_to_highest as value,
-            {{ number(bound, 'bound') }} as bound,
-            disparities.metric,
-            disparities.slice_key,
-            disparities.slice_value,
-            disparities.value as group_value,
-            disparities.highest_slice,
-            disparities.n,
-            windows.evaluation,
-            windows.version,
-            windows.window_start
-        from windows
-        inner join {{ 'disparities' | wml }} as disparities
-            on windows.evaluation_id = disparities.evaluation_id
-        cross join rested
-        cross join slips
-        where
-            windows.place = 1
-            and rested.n_young = 0
-            and slips.n_slips = 0
-            and disparities.metric = {{ metric | literal }}
-{{ _of_slices('disparities', slices) }}
-    )
+final as (
+    select
+        'the impact ratio is below its bound' as reason,
+        disparities.ratio_to_highest as value,
+        {{ number(bound, 'bound') }} as bound,
+        disparities.metric,
+        disparities.slice_key,
+        disparities.slice_value,
+        disparities.value as group_value,
+        disparities.highest_slice,
+        disparities.n,
+        windows.evaluation,
+        windows.version,
+        windows.window_start
+    from windows
+    inner join {{ 'disparities' | wml }} as disparities
+        on windows.evaluation_id = disparities.evaluation_id
+    cross join rested
+    cross join slips
+    where
+        windows.place = 1
+        and rested.n_young = 0
+        and slips.n_slips = 0
+        and disparities.metric = {{ metric | literal }}{{ _of_slices('disparities', slices) }}
+)
 
 select
     final.reason,
@@ -589,42 +587,43 @@ order by
 {% set names = texts(inputs, 'inputs') %}
 with
 {{ _windows('input_drifts', model, evaluation, version, mature, rest_days) }}
+
 {{ _slips('drift', pairs('metric', [metric]) + pairs('input', names or [])) }}
 
-    final as (
-        select
-            'the input drifts' as reason,
-            drift.value,
+final as (
+    select
+        'the input drifts' as reason,
+        drift.value,
 {% if above is none %}
-            drift.threshold as bound,
+        drift.threshold as bound,
 {% else %}
-            {{ number(above, 'above') }} as bound,
+        {{ number(above, 'above') }} as bound,
 {% endif %}
-            drift.input,
-            drift.metric,
-            drift.reference,
-            drift.importance,
-            drift.n_reference,
-            drift.n_current,
-            windows.evaluation,
-            windows.version,
-            windows.window_start
-        from windows
-        inner join {{ 'drift' | wml }} as drift
-            on windows.evaluation_id = drift.evaluation_id
-        cross join rested
-        cross join slips
-        where
-            windows.place = 1
-            and rested.n_young = 0
-            and slips.n_slips = 0
-            and drift.metric = {{ metric | literal }}
+        drift.input,
+        drift.metric,
+        drift.reference,
+        drift.importance,
+        drift.n_reference,
+        drift.n_current,
+        windows.evaluation,
+        windows.version,
+        windows.window_start
+    from windows
+    inner join {{ 'drift' | wml }} as drift
+        on windows.evaluation_id = drift.evaluation_id
+    cross join rested
+    cross join slips
+    where
+        windows.place = 1
+        and rested.n_young = 0
+        and slips.n_slips = 0
+        and drift.metric = {{ metric | literal }}
 {% if names is none %}
-            and drift.kind = 'input'
+        and drift.kind = 'input'
 {% else %}
-            and drift.input in ({% for name in names %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
+        and drift.input in ({% for name in names %}{{ name | literal }}{% if not loop.last %}, {% endif %}{% endfor %})
 {% endif %}
-    )
+)
 
 select
     final.reason,

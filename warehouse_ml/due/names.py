@@ -82,6 +82,7 @@ def rule_macros(
 
     helpers = {
         "rule_name": rule,
+        "trains": config.get("on") == "retrain",
         "subject": subject,
         "model_of": model_of,
         "evaluation_of": evaluation_of,
