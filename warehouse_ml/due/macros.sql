@@ -173,7 +173,7 @@ trained as (
     select max(versions.as_of) as last_at
     from {{ 'model_versions' | wml }} as versions
     where
-        versions.model = {{ (about if trains and about else '') | literal }}
+        versions.model = {{ (about if trains() and about else '') | literal }}
         and versions.as_of <= {{ as_of }}
 ),
 

@@ -82,7 +82,8 @@ def rule_macros(
 
     helpers = {
         "rule_name": rule,
-        "trains": config.get("on") == "retrain",
+        # Asked when a macro is called, as the config may stand in the same template.
+        "trains": lambda: config.get("on") == "retrain",
         "subject": subject,
         "model_of": model_of,
         "evaluation_of": evaluation_of,
