@@ -84,10 +84,10 @@ def tell_failures(failures: Sequence[Failure], rest: str = "all else was done") 
     if not failures:
         return 0
     for failure in failures:
-        first, *rest = str(failure.error).splitlines()
+        first, _, lines = str(failure.error).partition("\n")
         note(click.style("error: ", fg="red", bold=True) + first)
-        for line in rest:
-            note(line)
+        if lines:
+            note(lines)
     names = ", ".join(failure.what for failure in failures)
     note(f"failed: {names}; {rest}")
     return max(failure.error.exit_code for failure in failures)
