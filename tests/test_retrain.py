@@ -1,4 +1,4 @@
-"""``wml retrain`` and ``wml rules``: who is due and why, in which order, what is kept of it, and what failing leaves."""
+"""``wml retrain`` and ``wml rules``: who is due and why, in which order, what is kept of it, what failing leaves."""
 
 from __future__ import annotations
 
@@ -67,6 +67,13 @@ def trained(trained_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_once, tmp_path / "tiny"))
 
 
+@pytest.fixture(scope="module")
+def retrained_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    root = Path(shutil.copytree(trained_once, tmp_path_factory.mktemp("retrained") / "tiny"))
+    write(root, "sql/rules/churn_is_old.sql", old("churn", 13))
+    return root, ok(root, "retrain", "--due", "--as-of", LATER, "--format", "json")
+
+
 def result(done: Done) -> list[tuple[str, str, int | None]]:
     return [(row["model"], row["result"], row["version"]) for row in done.rows]
 
@@ -83,9 +90,8 @@ def versions(root: Path) -> list[tuple[str, int, str]]:
     return [(row["model"], row["version"], row["as_of"][:10]) for row in found]
 
 
-def test_a_rule_trains_its_model_and_the_model_that_it_feeds(trained: Path) -> None:
-    write(trained, "sql/rules/churn_is_old.sql", old("churn", 13))
-    done = ok(trained, "retrain", "--due", "--as-of", LATER, "--format", "json")
+def test_a_rule_trains_its_model_and_the_model_that_it_feeds(retrained_once: tuple[Path, Done]) -> None:
+    trained, done = retrained_once
     assert result(done) == [("churn", "trained", 2), ("value", "trained", 2)]
     assert done.rows[0]["due_to"].startswith("churn_is_old: the version is old (value 14, bound 13, version 1")
     assert done.rows[1]["due_to"] == "its input model churn was retrained (input_model churn, input_version 2)"
@@ -105,9 +111,8 @@ def test_a_rule_trains_its_model_and_the_model_that_it_feeds(trained: Path) -> N
     assert [row["model"] for row in made] == ["churn", "value"]
 
 
-def test_the_same_clock_again_trains_nothing_and_forgets_nothing(trained: Path) -> None:
-    write(trained, "sql/rules/churn_is_old.sql", old("churn", 13))
-    ok(trained, "retrain", "--due", "--as-of", LATER)
+def test_the_same_clock_again_trains_nothing_and_forgets_nothing(retrained_once: tuple[Path, Done]) -> None:
+    trained, _ = retrained_once
     before = versions(trained), firings(trained)
     done = ok(trained, "retrain", "--due", "--as-of", LATER, "--format", "json")
     assert done.rows == []
@@ -239,9 +244,12 @@ def test_a_version_by_number_and_a_request_log_do_not_feed(trained: Path) -> Non
         return {model: set(found) for model, found in fed_by(Catalog(project, project.target())).items()}
 
     assert fed(trained) == {"churn": set(), "value": {"churn"}, "other": set()}
-    edit(trained, "sql/features/churn_scores.sql", "model churn,", "model `churn@1`,") if False else None
     edit(trained, "models/other.sql", "ref('churn_requests') }} as requests", "request_log('churn') }} as requests")
-    assert fed(trained)["other"] == set()
+    assert fed(trained) == {"churn": set(), "value": {"churn"}, "other": set()}
+    edit(trained, "sql/features/churn_scores.sql", "model churn,", "model churn@champion,")
+    assert fed(trained)["value"] == {"churn"}
+    edit(trained, "sql/features/churn_scores.sql", "model churn@champion,", "model churn@1,")
+    assert fed(trained)["value"] == set()
 
 
 def test_a_schedule_trains_once_a_week(trained: Path) -> None:
@@ -263,9 +271,6 @@ def test_a_rule_that_is_switched_off_is_not_asked(trained: Path) -> None:
     (row,) = ok(trained, "rules", "--as-of", LATER, "--format", "json").rows
     assert (row["is_enabled"], row["n_rows"], row["rows"]) == (False, None, [])
     write(trained, "sql/rules/off.sql", old("churn", 13).replace("'churn'", "'churn', enabled='no'"))
-    refused(
-        wml(trained, "retrain", "--due", "--as-of", LATER), 2, "sql/rules/off.sql", "enabled = 'no' is neither"
-    ) if (False) else None
     done = wml(trained, "retrain", "--due", "--as-of", LATER)
     assert done.code == 2
     assert "sql/rules/off.sql: enabled = 'no' is neither true nor false" in done.err
