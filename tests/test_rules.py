@@ -71,7 +71,7 @@ class Desk:
         """Write an evaluated window with rows of a table."""
         key = f"e{next(self.ids)}"
         common = {"evaluation_id": key, "evaluation": evaluation, "model": "churn", "version": version}
-        common |= {"window_start": start, "as_of": as_of}
+        common |= {"window_start": start, "window_end": start and start + WEEK, "as_of": as_of}
         self.insert("evaluations", {**common, "is_mature": is_mature})
         for one in rows or [row]:
             self.insert(table, {**common, **one})
@@ -201,13 +201,38 @@ def test_an_old_clock_sees_a_window_as_it_was_stated_then(desk: Desk) -> None:
     assert row["value"] == 0.2
 
 
-def test_the_champion_of_the_clock_is_asked_about(desk: Desk) -> None:
-    desk.window(FIRST, version=1, as_of=FIRST + WEEK, **metric(0.1))
-    desk.window(SECOND, version=2, **metric(0.9))
-    assert desk.ask("metric_below('roc_auc', 0.7)") == []
-    assert desk.ask("metric_below('roc_auc', 0.7, version='newest')") == []
-    assert [row["version"] for row in desk.ask("metric_below('roc_auc', 0.7, version=1)")] == [1]
-    assert [row["version"] for row in desk.ask("metric_below('roc_auc', 0.7)", FIRST + WEEK)] == [1]
+def test_an_alert_is_about_what_served_and_a_retraining_about_the_champion(desk: Desk) -> None:
+    """Version 1 served up to 19 February, and shadows on; the week of version 2 is not mature yet."""
+    desk.window(FIRST + WEEK, version=1, as_of=SECOND, **metric(0.6))
+    desk.window(FIRST + WEEK, version=2, as_of=SECOND, **metric(0.1))
+    desk.window(SECOND, version=1, **metric(0.2))
+    desk.window(SECOND, version=2, is_mature=False, **metric(0.3))
+    call = "metric_below('roc_auc', 0.7)"
+
+    def found(call: str, clock: dt.datetime = NOW, on: str = "alert") -> list[tuple[int, float]]:
+        return [(row["version"], row["value"]) for row in desk.ask(call, clock, on)]
+
+    assert found(call) == found(call, SECOND) == [(1, 0.6)]
+    assert found(call.replace(")", ", mature=false)")) == [(2, 0.3)]
+    assert found(call, on="retrain") == [(2, 0.1)]
+    assert found(call.replace(")", ", version='served')"), on="retrain") == [(1, 0.6)]
+    assert found(call.replace(")", ", version='champion')")) == [(2, 0.1)]
+    assert found(call.replace(")", ", version='newest')")) == [(2, 0.1)]
+    assert found(call.replace(")", ", version=1)")) == [(1, 0.2)]
+    # A second before its training there is no version 2.
+    assert found(call, SECOND - dt.timedelta(seconds=1)) == []
+    desk.window(FIRST + WEEK, version=1, as_of=SECOND - dt.timedelta(hours=1), **metric(0.65))
+    assert found(call, SECOND - dt.timedelta(seconds=1), "retrain") == [(1, 0.65)]
+
+
+def test_the_past_of_a_model_is_that_of_the_versions_that_served(desk: Desk) -> None:
+    desk.window(FIRST, version=1, as_of=SECOND, **metric(0.8, ci_lower=0.79, ci_upper=0.81))
+    desk.window(FIRST + WEEK, version=1, as_of=SECOND, **metric(0.8, ci_lower=0.79, ci_upper=0.81))
+    desk.window(SECOND, version=2, **metric(0.5, ci_lower=0.49, ci_upper=0.51))
+    (row,) = desk.ask("metric_worse_than_before('roc_auc', windows=2)")
+    assert (row["version"], row["window_start"], row["first_window_start"]) == (2, SECOND, FIRST)
+    assert desk.ask("metric_worse_than_before('roc_auc', windows=2)", on="retrain") == []
+    assert desk.ask("metric_worse_than_before('roc_auc', windows=3)") == []
 
 
 def test_slices_are_chosen_by_name_or_all(desk: Desk) -> None:
@@ -263,7 +288,7 @@ def test_worse_than_before_is_the_interval_of_the_difference(
     desk.clear()
     for number, (value, low, high) in enumerate(series):
         desk.window(FIRST + number * WEEK, **metric(value, ci_lower=low, ci_upper=high, better=better))
-    found = desk.ask(f"metric_worse_than_before('roc_auc', windows={n_before})")
+    found = desk.ask(f"metric_worse_than_before('roc_auc', windows={n_before}, version=2)")
 
     value, low, high = series[-1]
     past = series[-1 - n_before : -1]
@@ -285,8 +310,8 @@ def test_worse_than_before_is_the_interval_of_the_difference(
 
 def test_worse_than_before_needs_all_of_its_past(desk: Desk) -> None:
     wide = {"ci_lower": 0.79, "ci_upper": 0.81}
-    desk.window(FIRST, **metric(0.8, **wide))
-    desk.window(FIRST + WEEK, **metric(None))
+    desk.window(FIRST, version=1, **metric(0.8, **wide))
+    desk.window(FIRST + WEEK, version=1, **metric(None))
     desk.window(SECOND, **metric(0.8, **wide))
     desk.window(SECOND + WEEK, **metric(0.5, ci_lower=0.49, ci_upper=0.51))
     assert len(desk.ask("metric_worse_than_before('roc_auc', windows=2)")) == 1
@@ -301,7 +326,7 @@ def test_worse_than_before_needs_all_of_its_past(desk: Desk) -> None:
 
 
 def test_worse_than_before_is_about_the_last_window_or_nothing(desk: Desk) -> None:
-    desk.window(FIRST, **metric(0.8, ci_lower=0.79, ci_upper=0.81))
+    desk.window(FIRST, version=1, **metric(0.8, ci_lower=0.79, ci_upper=0.81))
     desk.window(SECOND, **metric(0.5, ci_lower=0.49, ci_upper=0.51))
     assert len(desk.ask("metric_worse_than_before('roc_auc')")) == 1
     desk.window(SECOND + WEEK, **metric(None))

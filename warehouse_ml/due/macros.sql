@@ -6,9 +6,8 @@
     version nothing is due but its schedule. A null, hidden or missing value never fires, nor does one that is at its bound.
 -#}
 
-{#- The version that a rule is about, as of the clock: its number, when it was trained, of what. One row or none. -#}
-{%- macro _chosen(model, version) -%}
-{% if version == 'champion' %}
+{#- The lines of the ledger that say which version of a model was champion, numbered as they were written. -#}
+{%- macro _reigns(model) -%}
 ledger as (
     select
         aliases.model,
@@ -19,14 +18,28 @@ ledger as (
     from {{ 'model_aliases' | wml }} as aliases
 ),
 
-serving as (
-    select ledger.version
+reigns as (
+    select
+        ledger.version,
+        ledger.since,
+        ledger.line
     from ledger
     where
         ledger.model = {{ model | literal }}
         and ledger.alias = 'champion'
         and ledger.since <= {{ as_of }}
-    qualify row_number() over (order by ledger.since desc, ledger.line desc) = 1
+),
+{%- endmacro -%}
+
+{#- The version that a rule is about, as of the clock: its number, when it was trained, of what. One row or none. -#}
+{%- macro _chosen(model, version) -%}
+{% if version == 'champion' %}
+{{ _reigns(model) }}
+
+serving as (
+    select reigns.version
+    from reigns
+    qualify row_number() over (order by reigns.since desc, reigns.line desc) = 1
 ),
 
 {% endif %}
@@ -51,12 +64,19 @@ chosen as (
 )
 {%- endmacro -%}
 
-{#- The windows of evaluations as they were last stated at the clock, each with its place from the newest, 1. -#}
+{#-
+    The windows of evaluations as they were last stated at the clock, each with its place from the newest, 1. They are of
+    one version, or, of those that served, of the one that was champion when the window ended.
+-#}
 {%- macro _windows(macro, model, evaluation, version, mature, rest_days) -%}
 {% set about = evaluation_of(evaluation) %}
 {% set named = subject(model) if about else model_of(macro, model) %}
-{% if named %}
-{{ _chosen(named, version_of(version)) }},
+{% set which = window_version(version) if named else none %}
+{% if which == 'served' %}
+{{ _reigns(named) }}
+
+{% elif named %}
+{{ _chosen(named, which) }},
 
 {% endif %}
 stated as (
@@ -65,9 +85,10 @@ stated as (
         evaluations.evaluation,
         evaluations.version,
         evaluations.window_start,
+        evaluations.window_end,
         evaluations.is_mature
     from {{ 'evaluations' | wml }} as evaluations
-{% if named %}
+{% if named and which != 'served' %}
     inner join chosen
         on evaluations.version = chosen.version
 {% endif %}
@@ -85,17 +106,39 @@ stated as (
     ) = 1
 ),
 
+{% if which == 'served' %}
+champions as (
+    select
+        stated.evaluation_id,
+        reigns.version
+    from stated
+    inner join reigns
+        on stated.window_end is null or reigns.since < stated.window_end
+    qualify row_number() over (partition by stated.evaluation_id order by reigns.since desc, reigns.line desc) = 1
+),
+
+{% endif %}
 windows as (
     select
         stated.evaluation_id,
         stated.evaluation,
         stated.version,
         stated.window_start,
+{% if named %}
+        0 as series,
+{% else %}
+        stated.version as series,
+{% endif %}
         row_number() over (
-            partition by stated.evaluation, stated.version
+            partition by stated.evaluation{{ '' if named else ', stated.version' }}
             order by stated.window_start desc nulls last
         ) as place
     from stated
+{% if which == 'served' %}
+    inner join champions
+        on stated.evaluation_id = champions.evaluation_id
+        and stated.version = champions.version
+{% endif %}
 {% if mature %}
     where stated.is_mature
 {% endif %}
@@ -321,12 +364,12 @@ order by
 {%- endmacro -%}
 
 {#- Due when a metric of the last mature window is below a bound; with `surely`, when its whole interval is. -#}
-{%- macro metric_below(metric, bound, slices='overall', evaluation=none, version='champion', mature=true, surely=false, rest_days=0, model=none) -%}
+{%- macro metric_below(metric, bound, slices='overall', evaluation=none, version=none, mature=true, surely=false, rest_days=0, model=none) -%}
 {{ _metric_beyond('metric_below', 'below', metric, bound, slices, evaluation, version, mature, surely, rest_days, model) }}
 {%- endmacro -%}
 
 {#- As metric_below, of a metric that is to be low. -#}
-{%- macro metric_above(metric, bound, slices='overall', evaluation=none, version='champion', mature=true, surely=false, rest_days=0, model=none) -%}
+{%- macro metric_above(metric, bound, slices='overall', evaluation=none, version=none, mature=true, surely=false, rest_days=0, model=none) -%}
 {{ _metric_beyond('metric_above', 'above', metric, bound, slices, evaluation, version, mature, surely, rest_days, model) }}
 {%- endmacro -%}
 
@@ -335,7 +378,7 @@ order by
     interval of the difference leaves out 0 (and `by`, how much worse it must be at least, is reached). The interval is made
     of those of all the windows (the method of variance estimates recovery, Zou and Donner, 2008), which share no request.
 -#}
-{%- macro metric_worse_than_before(metric, windows=1, by=0, slices='overall', evaluation=none, version='champion', mature=true, rest_days=0, model=none) -%}
+{%- macro metric_worse_than_before(metric, windows=1, by=0, slices='overall', evaluation=none, version=none, mature=true, rest_days=0, model=none) -%}
 {% set n_before = count_of(windows, 'windows') %}
 with
 {{ _windows('metric_worse_than_before', model, evaluation, version, mature, rest_days) }}
@@ -347,6 +390,7 @@ series as (
         windows.evaluation,
         windows.version,
         windows.window_start,
+        windows.series,
         windows.place,
         metrics.metric,
         metrics.slice_key,
@@ -356,7 +400,7 @@ series as (
         metrics.ci_upper,
         metrics.better,
         row_number() over (
-            partition by windows.evaluation, windows.version, metrics.slice_key, metrics.slice_value
+            partition by windows.evaluation, windows.series, metrics.slice_key, metrics.slice_value
             order by windows.window_start desc
         ) as age
     from windows
@@ -373,7 +417,7 @@ series as (
 past as (
     select
         series.evaluation,
-        series.version,
+        series.series,
         series.slice_key,
         series.slice_value,
         count(*) as n_windows,
@@ -387,7 +431,7 @@ past as (
         and series.age <= {{ n_before + 1 }}
     group by
         series.evaluation,
-        series.version,
+        series.series,
         series.slice_key,
         series.slice_value
 ),
@@ -412,7 +456,7 @@ final as (
     from series
     inner join past
         on series.evaluation = past.evaluation
-        and {{ same('series.version', 'past.version') }}
+        and {{ same('series.series', 'past.series') }}
         and series.slice_key = past.slice_key
         and series.slice_value = past.slice_value
     cross join rested
@@ -456,7 +500,7 @@ order by
     groups and metrics of the window is below `significance`; none leaves chance out of it. `side` says which way: a group
     that is 'below' the reference, 'above' it, or either.
 -#}
-{%- macro slice_differs(metric, by=0, slices='*', side='either', significance=0.05, evaluation=none, version='champion', mature=true, rest_days=0, model=none) -%}
+{%- macro slice_differs(metric, by=0, slices='*', side='either', significance=0.05, evaluation=none, version=none, mature=true, rest_days=0, model=none) -%}
 {% set side = one_of(side, 'side', ['either', 'below', 'above']) %}
 with
 {{ _windows('slice_differs', model, evaluation, version, mature, rest_days) }}
@@ -525,7 +569,7 @@ order by
 {%- endmacro -%}
 
 {#- Due when a group's value is less than a share of the highest group's: the impact ratio, of the selection rate. -#}
-{%- macro impact_ratio_below(bound, metric='selection_rate', slices='*', evaluation=none, version='champion', mature=true, rest_days=0, model=none) -%}
+{%- macro impact_ratio_below(bound, metric='selection_rate', slices='*', evaluation=none, version=none, mature=true, rest_days=0, model=none) -%}
 with
 {{ _windows('impact_ratio_below', model, evaluation, version, mature, rest_days) }}
 
@@ -583,7 +627,7 @@ order by
     With `importance_above`, of inputs with more than this share of the importance alone. Inputs need no answers, so that
     the window need not be mature.
 -#}
-{%- macro input_drifts(metric='psi', above=none, importance_above=none, inputs='*', evaluation=none, version='champion', mature=false, rest_days=0, model=none) -%}
+{%- macro input_drifts(metric='psi', above=none, importance_above=none, inputs='*', evaluation=none, version=none, mature=false, rest_days=0, model=none) -%}
 {% set names = texts(inputs, 'inputs') %}
 with
 {{ _windows('input_drifts', model, evaluation, version, mature, rest_days) }}

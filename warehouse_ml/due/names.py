@@ -19,7 +19,7 @@ from warehouse_ml.templates import environment, literal
 __all__ = ["rule_macros"]
 
 _FILE = "macros.sql"
-_CHAMPION, _NEWEST = "champion", "newest"
+_CHAMPION, _NEWEST, _SERVED = "champion", "newest", "served"
 
 
 def rule_macros(
@@ -77,6 +77,12 @@ def rule_macros(
     def evaluation_of(evaluation: str | None) -> str | None:
         return None if evaluation is None else _one_of(evaluation, "evaluation", evaluations)
 
+    def window_version(version: Any) -> int | str:
+        if version is not None:
+            return _version(version, (_SERVED, _CHAMPION, _NEWEST))
+        # What a predecessor did is no reason to train its successor again, but a reason to tell a person.
+        return _CHAMPION if config.get("on") in ("retrain", "fallback") else _SERVED
+
     def last_instant(schedule: str, timezone: str) -> str:
         return literal(read_schedule(schedule, timezone).last(as_of), engine)
 
@@ -95,7 +101,8 @@ def rule_macros(
         "count_of": _count,
         "texts": _texts,
         "pairs": _pairs,
-        "version_of": _version,
+        "version_of": lambda version: _version(version, (_NEWEST, _CHAMPION)),
+        "window_version": window_version,
     }
     module = _template(engine).make_module({**names, **helpers})
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
@@ -139,7 +146,7 @@ def _texts(value: Any, what: str) -> list[str] | None:
     return None if "*" in found else list(found)
 
 
-def _version(value: Any) -> int | str:
+def _version(value: Any, known: Sequence[str]) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return _one_of(value, "version", (_CHAMPION, _NEWEST))
+    return _one_of(value, "version", known)
