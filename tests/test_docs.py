@@ -5,6 +5,7 @@
 - a block of ``sh`` is run (``wml`` and ``cd``), one of ``sql`` is given to ``wml query``; the ``text`` that follows is
   what comes out. Blocks run in the order of ``ORDER``, in one folder, beginning in the example project;
 - ``<!-- test: ... -->`` before a block says otherwise: ``not run``, ``in FOLDER``, ``exits 2``, ``first 8`` (lines);
+- ``<!-- test: writes PATH -->`` puts a block into a file of the project;
 - ``<!-- generated: name -->`` up to ``<!-- end -->`` is written from the code.
 """
 
@@ -43,6 +44,7 @@ ORDER = (
     "docs/versions.md",
     "docs/functions.md",
     "docs/evaluation.md",
+    "docs/rules.md",
     "docs/cli.md",
     "docs/README.md",
 )
@@ -70,7 +72,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language in ("sh", "sql") and "not" not in self.directives
+        return self.language in ("sh", "sql") and not {"not", "writes"} & set(self.directives)
 
     def __str__(self) -> str:
         return f"{self.doc}:{self.line}"
@@ -162,6 +164,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         for doc in ORDER:
             folder = base / "flights"
             for block in blocks_of(doc):
+                if "writes" in block.directives:
+                    written = folder / block.directives["writes"]
+                    written.parent.mkdir(parents=True, exist_ok=True)
+                    written.write_text(block.text + "\n", encoding="utf-8")
                 if not block.is_run:
                     continue
                 if "in" in block.directives:

@@ -23,6 +23,11 @@ EVENTS = ("retrain", "alert", "promote", "fallback")
 INPUT_RETRAINED = "input_model_retrained"
 """The rule that a model which feeds another makes by itself, as ``wml.rule_firings`` has it."""
 
+_DETAILS = frozenset(
+    {"ci_lower", "ci_upper", "evaluation", "first_window_start", "n_current", "n_reference", "now", "trained_from"}
+)
+# A line has no room for them; the row that is kept has them.
+
 _OF_A_MODEL = ("retrain", "promote", "fallback")
 
 
@@ -43,7 +48,11 @@ class Firing:
     row: Mapping[str, Any]
 
     def __str__(self) -> str:
-        told = ", ".join(f"{key} {_short(value)}" for key, value in self.row.items() if key != "reason")
+        told = ", ".join(
+            f"{key} {_short(value)}"
+            for key, value in self.row.items()
+            if key != "reason" and key not in _DETAILS and value is not None
+        )
         reason = self.row.get("reason")
         return " ".join(part for part in (str(reason or ""), f"({told})" if reason and told else told) if part)
 
