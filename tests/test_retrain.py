@@ -293,7 +293,7 @@ def test_rules_are_listed_with_what_they_say_and_nothing_is_recorded(trained: Pa
     assert done.rows[0]["rows"][0]["bound"] == 13
     assert firings(trained) == []
     assert ok(trained, "rules", "other_is_old", "--as-of", LATER).out.splitlines()[2].split()[0] == "other_is_old"
-    assert wml(trained, "rules", "--as-of", LATER).out.splitlines()[2].split()[5:9] == ["the", "version", "is", "old"]
+    assert wml(trained, "rules", "--as-of", LATER).out.splitlines()[2].split()[4:8] == ["the", "version", "is", "old"]
     refused(wml(trained, "rules", "churn_is_odl"), 2, 'did you mean "churn_is_old"?')
     write(trained, "sql/rules/broken.sql", "{{ config(on='sometimes') }} select 1 as one")
     done = wml(trained, "rules", "--as-of", LATER)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import print_rows, status
 from warehouse_ml.errors import ProjectError, did_you_mean
+
+if TYPE_CHECKING:
+    from warehouse_ml.rules import Asked
+
+_COLUMNS = ["rule", "on", "model", "n_rows"]
 
 
 @click.command("rules", short_help="List the rules, and what each says at the clock.")
@@ -37,7 +42,7 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
             if name not in known:
                 raise ProjectError(f'no rule "{name}" in sql/rules/', has=known, hint=did_you_mean(name, known))
         asked = ask_step(session, as_of, events=EVENTS, on_step=say)
-    shown = [rule for rule in asked if not names or rule.rule in names]
+    shown = sorted((rule for rule in asked if not names or rule.rule in names), key=lambda rule: rule.rule)
     rows = []
     for rule in shown:
         row: dict[str, Any] = {
@@ -50,11 +55,18 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
         if output == "json":
             row["rows"] = [dict(firing.row) for firing in rule.firings]
         else:
-            row["says"] = "fails" if rule.error else str(rule.firings[0]) if rule.firings else None
+            row["says"] = _says(rule)
         rows.append(row)
-    last = "rows" if output == "json" else "says"
-    print_rows(rows, output, ["rule", "on", "model", "is_enabled", "n_rows", last])
+    print_rows(rows, output, [*_COLUMNS, "is_enabled", "rows"] if output == "json" else [*_COLUMNS, "says"])
     failures = [Failure(f"the rule {rule.rule}", rule.error) for rule in shown if rule.error is not None]
     if failures:
         return tell_failures(failures, "the others were asked")
     return int(any(rule.firings for rule in shown))
+
+
+def _says(rule: Asked) -> str | None:
+    if rule.error is not None:
+        return "fails"
+    if not rule.is_enabled:
+        return "switched off"
+    return str(rule.firings[0]) if rule.firings else None
