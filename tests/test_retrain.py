@@ -305,3 +305,16 @@ def test_rules_are_listed_with_what_they_say_and_nothing_is_recorded(trained: Pa
 def test_a_project_without_rules_has_nothing_due(trained: Path) -> None:
     assert ok(trained, "rules", "--as-of", LATER, "--format", "json").rows == []
     assert "nothing is due" in ok(trained, "retrain", "--due", "--as-of", LATER).err
+
+
+def test_an_alert_is_told_once_and_ends_the_job_with_1(trained: Path) -> None:
+    write(
+        trained,
+        "sql/rules/loud.sql",
+        "{{ config(on='alert') }} select 'loud' as reason, n as value from range(3) as t(n)",
+    )
+    done = wml(trained, "run", "--as-of", LATER, "--format", "table")
+    assert done.code == 1
+    (line,) = [line for line in done.err.splitlines() if "rule loud" in line]
+    assert line.strip() == "rule loud fired: reason loud, value 0 (and 2 more)"
+    assert [fired[3]["value"] for fired in firings(trained)] == [0, 1, 2]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.tiny import edit, write, write_tiny
 from warehouse_ml.catalog import Catalog
+from warehouse_ml.due.names import _template
 from warehouse_ml.errors import SqlError, TemplateError, WmlError
 from warehouse_ml.functions import Reader
 from warehouse_ml.loop import build_step, train_step
@@ -619,3 +620,15 @@ def test_a_macro_may_be_part_of_a_longer_rule(desk: Desk) -> None:
     finally:
         (desk.root / "sql/macros/ours.sql").unlink()
     assert row == {"slice_value": "north"}
+
+
+def test_every_macro_is_described_and_known_to_the_linter(desk: Desk) -> None:
+    from tests import sqlfluff_library
+
+    module = _template("duckdb").make_module(dict.fromkeys(("as_of", "rule_name"), ""))
+    macros = {name for name in vars(module) if not name.startswith("_")}
+    text = (Path(__file__).parent.parent / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert macros > {"on_schedule", "metric_below"}
+    assert {name for name in macros if f"`{name}(" not in text} == set()
+    assert {name for name in macros if f"{{{{ {name}(" not in text} == set()
+    assert {name for name in macros if not hasattr(sqlfluff_library, name)} == set()

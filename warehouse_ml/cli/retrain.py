@@ -66,7 +66,11 @@ def command(
             firings = [firing for rule in asked for firing in rule.firings] if due else reasons
             done = [Retrained(model, "due") for model in plan(session, as_of, firings)]
         else:
-            told = retrain_due(session, as_of, models=models, on_step=say) if due else retrain(session, as_of, reasons)
+            told = (
+                retrain_due(session, as_of, models=models, on_step=say)
+                if due
+                else retrain(session, as_of, reasons, on_step=say)
+            )
             done, failures = told.models, told.failures
     for model in done:
         for warning in model.trained.warnings if model.trained else []:
