@@ -295,11 +295,15 @@ def test_rules_are_listed_with_what_they_say_and_nothing_is_recorded(trained: Pa
     assert ok(trained, "rules", "other_is_old", "--as-of", LATER).out.splitlines()[2].split()[0] == "other_is_old"
     assert wml(trained, "rules", "--as-of", LATER).out.splitlines()[2].split()[4:8] == ["the", "version", "is", "old"]
     refused(wml(trained, "rules", "churn_is_odl"), 2, 'did you mean "churn_is_old"?')
+    write(trained, "sql/rules/gate.sql", "{{ config(on='promote', model='churn') }} select nothing_like_it")
+    (row,) = ok(trained, "rules", "gate", "--as-of", LATER, "--format", "json").rows
+    assert (row["on"], row["n_rows"], row["rows"]) == ("promote", None, [])
     write(trained, "sql/rules/broken.sql", "{{ config(on='sometimes') }} select 1 as one")
     done = wml(trained, "rules", "--as-of", LATER)
     assert done.code == 2
     assert 'sql/rules/broken.sql: on = "sometimes" is not something a rule can be for' in done.err
-    assert len(done.out.splitlines()) == 5
+    assert len(done.out.splitlines()) == 6
+    assert "asked before a version takes over" in done.out
 
 
 def test_a_project_without_rules_has_nothing_due(trained: Path) -> None:

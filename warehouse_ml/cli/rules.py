@@ -50,7 +50,7 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
             "on": rule.event,
             "model": rule.model,
             "is_enabled": rule.is_enabled,
-            "n_rows": len(rule.firings) if rule.is_enabled and rule.error is None else None,
+            "n_rows": len(rule.firings) if _is_asked(rule) else None,
         }
         if output == "json":
             row["rows"] = [dict(firing.row) for firing in rule.firings]
@@ -64,9 +64,15 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
     return int(any(rule.firings for rule in shown))
 
 
+def _is_asked(rule: Asked) -> bool:
+    return rule.is_enabled and rule.error is None and rule.event != "promote"
+
+
 def _says(rule: Asked) -> str | None:
     if rule.error is not None:
         return "fails"
     if not rule.is_enabled:
         return "switched off"
+    if not _is_asked(rule):
+        return "asked before a version takes over"
     return str(rule.firings[0]) if rule.firings else None

@@ -114,9 +114,15 @@ def ask_step(
     models: Sequence[str] = (),
     on_step: OnStep | None = None,
 ) -> list[Asked]:
-    """Bring what rules read up to date and ask them, recording nothing."""
+    """Bring what rules read up to date and ask them, recording nothing.
+
+    A rule about promotions is told and not asked: it is about a version that would take over.
+    """
     _build_for_rules(session, as_of, events, on_step)
-    asked = ask(session.catalog, session.reader, as_of, events=events)
+    asked = ask(session.catalog, session.reader, as_of, events=[event for event in events if event != "promote"])
+    told = rules_of(session.catalog, events=[event for event in events if event == "promote"])
+    # One that is wrong is among either.
+    asked += [about for _, about in told if about.error is None]
     return [about for about in asked if not models or about.model in models]
 
 
@@ -159,9 +165,12 @@ def retrain(
     as_of: dt.datetime,
     firings: Iterable[Firing],
     *,
+    promote: Mapping[str, str] | None = None,
     on_step: OnStep | None = None,
 ) -> Retraining:
     """Train what firings name at a clock, and what is fed by a model that has a new version of this clock.
+
+    ``promote`` says of a model when its new version takes over, if not when it is better.
 
     A model that fails keeps no other from being trained but those that it feeds. Of a model that is trained because of
     another's training, ``wml.rule_firings`` keeps that as the reason.
@@ -184,7 +193,8 @@ def retrain(
             derived = [firing for firing in now.firings if firing.rule == INPUT_RETRAINED]
             if derived:
                 record(session.warehouse, as_of, INPUT_RETRAINED, "retrain", due.model, derived)
-            trained = train_step(session, due.model, as_of, on_step=on_step)
+            takes_over = (promote or {}).get(due.model, "better")
+            trained = train_step(session, due.model, as_of, promote=takes_over, on_step=on_step)
         except WmlError as error:
             stuck[due.model] = "failed"
             done.failures.append(Failure(f"the model {due.model}", error))

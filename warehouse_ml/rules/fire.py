@@ -129,15 +129,19 @@ def ask(
     *,
     events: Collection[str] = EVENTS,
     model: str | None = None,
+    clock: Clock | None = None,
 ) -> list[Asked]:
-    """Run the rules of some events at a clock, and record nothing. One that fails is told with its error."""
+    """Run the rules of some events at a clock, and record nothing. One that fails is told with its error.
+
+    ``clock`` is what their templates see, if that is more than ``as_of``.
+    """
     asked = []
     for node, about in rules_of(catalog, events=events, model=model):
         if about.error is not None or not about.is_enabled:
             asked.append(about)
             continue
         try:
-            rows = reader.fetch(node, Clock(as_of)).to_pylist()
+            rows = reader.fetch(node, clock or Clock(as_of)).to_pylist()
         except WmlError as error:
             error.place = error.place or node.place
             asked.append(Asked(about.rule, about.event, about.model, error=error))
@@ -155,6 +159,7 @@ def fire(
     *,
     events: Collection[str] = EVENTS,
     model: str | None = None,
+    clock: Clock | None = None,
     failures: list[Failure] | None = None,
 ) -> list[Firing]:
     """Run the rules of some events at a clock and record what fired in ``wml.rule_firings``.
@@ -169,7 +174,7 @@ def fire(
     SqlError
         If the warehouse refuses a rule's SQL; placed at its file and line.
     """
-    asked = ask(catalog, reader, as_of, events=events, model=model)
+    asked = ask(catalog, reader, as_of, events=events, model=model, clock=clock)
     for about in asked:
         if about.is_enabled and about.error is None:
             record(warehouse, as_of, about.rule, about.event, about.model, about.firings)
