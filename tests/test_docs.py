@@ -5,7 +5,7 @@
 - a block of ``sh`` is run (``wml`` and ``cd``), one of ``sql`` is given to ``wml query``; the ``text`` that follows is
   what comes out. Blocks run in the order of ``ORDER``, in one folder, beginning in the example project;
 - ``<!-- test: ... -->`` before a block says otherwise: ``not run``, ``in FOLDER``, ``exits 2``, ``first 8`` (lines);
-- ``<!-- test: file sql/rules/name.sql -->`` before a block: it is that file of the project;
+- ``<!-- test: writes PATH -->`` puts a block into a file of the project;
 - ``<!-- generated: name -->`` up to ``<!-- end -->`` is written from the code.
 """
 
@@ -47,6 +47,7 @@ ORDER = (
     "docs/versions.md",
     "docs/functions.md",
     "docs/evaluation.md",
+    "docs/rules.md",
     "docs/decisions.md",
     "docs/replay.md",
     "docs/format.md",
@@ -79,7 +80,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language in ("sh", "sql") and not self.directives.keys() & {"not", "file"}
+        return self.language in ("sh", "sql") and not self.directives.keys() & {"not", "writes"}
 
     def __str__(self) -> str:
         return f"{self.doc}:{self.line}"
@@ -171,9 +172,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         for doc in ORDER:
             folder = base / "flights"
             for block in blocks_of(doc):
-                if "file" in block.directives:
-                    (folder / block.directives["file"]).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / block.directives["file"]).write_text(f"{block.text}\n", encoding="utf-8")
+                if "writes" in block.directives:
+                    written = folder / block.directives["writes"]
+                    written.parent.mkdir(parents=True, exist_ok=True)
+                    written.write_text(block.text + "\n", encoding="utf-8")
                 if not block.is_run:
                     continue
                 if "in" in block.directives:

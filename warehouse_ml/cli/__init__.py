@@ -29,6 +29,8 @@ _COMMANDS = {
     "promote": ("promote", "Let a version serve, or give it another alias."),
     "rollback": ("rollback", "Let the version serve again that did before."),
     "fallback": ("fallback", "Let the safe version serve, now."),
+    "rules": ("rules", "List the rules, and what each says at the clock."),
+    "retrain": ("retrain", "Train again what the rules name, or MODEL, and what they feed."),
     "query": ("query", "Ask the warehouse in SQL."),
     "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
     "models": ("models", "List the versions of models, or show one."),

@@ -9,6 +9,7 @@ from warehouse_ml.registry import CHAMPION, SERVING
 
 if TYPE_CHECKING:
     from warehouse_ml.loop import WeeklyRun
+    from warehouse_ml.rules import Firing
 
 __all__ = ["bar", "tell_week"]
 
@@ -42,8 +43,15 @@ def tell_week(result: WeeklyRun, number: int, total: int) -> None:
                 f"        trained {trained.version.model}@{trained.version.version} on {trained.n_train:,} rows "
                 f"in {trained.seconds:.1f} s: {trained.alias or 'no alias'} ({trained.reason})"
             )
+    for model in result.retrained:
+        if model.result == "skipped":
+            note(f"        not trained: {model.due.model} ({model.reason})")
+    fired: dict[tuple[str, str | None], list[Firing]] = {}
     for firing in result.firings:
-        note(f"        rule {firing.rule} fired: " + ", ".join(f"{key} {value}" for key, value in firing.row.items()))
+        fired.setdefault((firing.rule, firing.model), []).append(firing)
+    for (rule, _), (first, *others) in fired.items():
+        more = f" (and {len(others)} more)" if others else ""
+        note(f"        rule {rule} fired: " + ", ".join(f"{key} {value}" for key, value in first.row.items()) + more)
     for decided in result.decided:
         note(f"        {decided.model} fell back from version {decided.was} to the safe version {decided.version}")
     for text in result.notes:

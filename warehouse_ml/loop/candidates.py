@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from warehouse_ml.catalog import Node
+from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.functions import held_out_side
 from warehouse_ml.loop.evaluating import evaluate_nodes
 from warehouse_ml.registry import CANARY, CHAMPION, Version
@@ -130,8 +130,7 @@ def look_into(
         as_of,
         events=("promote",),
         model=node.name,
-        candidate=candidate.version,
-        champion=champion.version,
+        clock=Clock(as_of, candidate=candidate.version, champion=champion.version),
     )
     return Evidence(len(windows), n_requests, n_apart, unseen_since, refusals)
 

@@ -21,6 +21,7 @@ from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = [
     "TestResult",
+    "bring_up_to_date",
     "build_step",
     "evaluate_step",
     "predict_nodes",
@@ -142,6 +143,13 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
 
 
 test_step.__test__ = False  # type: ignore[attr-defined]
+
+
+def bring_up_to_date(
+    session: Session, as_of: dt.datetime, nodes: Sequence[NodeId], *, on_step: OnStep | None = None
+) -> list[Built]:
+    """Build the relations that nodes read."""
+    return _build(session, as_of, session.catalog.graph.above(nodes), on_step=on_step)
 
 
 def predict_nodes(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock, Node
+from warehouse_ml.commits import git_state
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context
@@ -19,7 +20,7 @@ from warehouse_ml.lint import lint, lint_rows
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, StoredVersion, Version
 from warehouse_ml.tables import run_file
 from warehouse_ml.training.content import content_of
-from warehouse_ml.training.environment import describe_environment, git_state
+from warehouse_ml.training.environment import describe_environment
 from warehouse_ml.training.fit import SEED, FitResult
 from warehouse_ml.training.holdout import Verdict, compare_with_champion, measure_held_out
 from warehouse_ml.training.learn import learn
