@@ -18,7 +18,7 @@ from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, w
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["all_of", "ensure_tables", "one_row", "run_file", "spooled"]
+__all__ = ["all_of", "ensure_tables", "one_row", "run_file", "spooled", "undone"]
 
 _HERE = "warehouse_ml.warehouses"
 
@@ -81,6 +81,25 @@ def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
                 writer.write_batch(batch)
         with pa.memory_map(path) as mapped:
             yield pa.ipc.open_stream(mapped).read_all()
+
+
+class _Undone(BaseException):
+    """Ends a transaction whose work is not to be kept."""
+
+
+@contextmanager
+def undone(warehouse: Warehouse) -> Iterator[None]:
+    """Run a block in a transaction that is rolled back at its end: what would happen, without its happening.
+
+    Nothing that the block wrote is there afterwards, its scratch tables neither. It must not stand inside of another
+    transaction, which would keep what it wrote.
+    """
+    try:
+        with warehouse.transaction():
+            yield
+            raise _Undone
+    except _Undone:
+        return
 
 
 def _mentions(sql: str, name: str, engine: str) -> bool:

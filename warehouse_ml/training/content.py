@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from sqlglot import exp
 
@@ -20,9 +21,17 @@ __all__ = ["content_of"]
 
 
 def content_of(
-    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult, threshold: float
+    warehouse: Warehouse,
+    definition: ModelDefinition,
+    rows: RowSummary,
+    result: FitResult,
+    threshold: float,
+    files: Mapping[str, str],
 ) -> VersionContent:
-    """Return the version's content: its parameters, definition, scoring SQL, rows, and facts."""
+    """Return the version's content: its parameters, definition, scoring SQL, rows, and facts.
+
+    ``files`` is what the definition and all that it reads say, so that a later one can be told from it file by file.
+    """
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     forced = str(definition.options["SCORING_PATH"])
     facts = {
@@ -36,6 +45,7 @@ def content_of(
         },
         "columns": rows.columns,
         "threshold": threshold,
+        "files": dict(files),
         "scoring_path": scoring_path(result.parameters, forced=forced),
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
