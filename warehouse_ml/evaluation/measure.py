@@ -79,5 +79,6 @@ def measured(
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)
     return {
-        row["metric"]: Measured(row["value"], row["ci_lower"], row["ci_upper"], row["ci_method"], row["n"]) for row in rows
+        row["metric"]: Measured(row["value"], row["ci_lower"], row["ci_upper"], row["ci_method"], row["n"])
+        for row in rows
     }

@@ -11,6 +11,7 @@ from warehouse_ml.lint import lint, lint_rows
 from warehouse_ml.training.fit import FitResult
 from warehouse_ml.training.holdout import measured_held_out
 from warehouse_ml.training.learn import learn
+from warehouse_ml.training.optuna_search import need_optuna
 from warehouse_ml.training.preprocessing import EVAL, TEST
 from warehouse_ml.training.rows import RowSummary
 from warehouse_ml.training.runs import HeldOut, RunLog, comparable_group
@@ -91,6 +92,8 @@ def attempt(
         Take no trial over from an earlier run.
     """
     definition, threshold = subject.definition, float(subject.config.get("threshold", 0.5))
+    if definition.tuning and definition.tuning.algorithm == "OPTUNA_TPE":
+        need_optuna(definition.place)
     log.learned(
         options=definition.options,
         definition_hash=subject.definition_hash,

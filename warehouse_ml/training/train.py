@@ -88,9 +88,7 @@ def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
     """Return a model of the project, its definition rendered at a clock."""
     source = catalog.source_text(node, Clock(as_of))
     definition = read_definition(source.text, name=node.name, place=node.place, source=source)
-    return Subject(
-        definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node)
-    )
+    return Subject(definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node))
 
 
 def train(
@@ -233,9 +231,7 @@ class _Training:
                 environment=environment,
             )
 
-        content = content_of(
-            self._warehouse, subject.definition, rows, done.result, done.threshold, subject.files
-        )
+        content = content_of(self._warehouse, subject.definition, rows, done.result, done.threshold, subject.files)
         return self._registry.publish(describe, content)
 
 

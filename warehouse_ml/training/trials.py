@@ -1,4 +1,4 @@
-"""The trials of a tuning as rows of ``wml.trials``: written as they end, and found again by the next run of the search."""
+"""The trials of a tuning as rows of ``wml.trials``: written as they end, found again by the next run of the search."""
 
 from __future__ import annotations
 
