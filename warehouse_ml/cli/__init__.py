@@ -27,7 +27,7 @@ _COMMANDS = {
     "evaluate": ("evaluate", "Bring everything up to date and evaluate each window that is due."),
     "run": ("run", "The weekly job: build, predict, evaluate, retrain if a rule says so."),
     "query": ("query", "Ask the warehouse in SQL."),
-    "models": ("models", "List the versions of models, or show one."),
+    "models": ("models", "List the versions of models, show one, or tell two apart."),
     "compile": ("compile", "Show the SQL that would run."),
 }
 

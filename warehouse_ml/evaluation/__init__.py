@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from warehouse_ml.evaluation.drift import DriftInput, window_before
+from warehouse_ml.evaluation.drift import DriftInput, window_before, write_drift
+from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.late import reopened_since
 from warehouse_ml.evaluation.measure import Measured, measure, measured
 from warehouse_ml.evaluation.run import EvaluatedWindow, evaluate
@@ -13,6 +14,7 @@ __all__ = [
     "DriftInput",
     "EvaluatedWindow",
     "EvaluationSpec",
+    "JoinColumns",
     "Measured",
     "evaluate",
     "found_slices",
@@ -21,4 +23,5 @@ __all__ = [
     "reopened_since",
     "window_before",
     "worst_slices",
+    "write_drift",
 ]

@@ -87,7 +87,7 @@ def most_promising(
 
 
 def _distribution(axis: Axis) -> BaseDistribution:
-    """Return a space of Optuna's: candidates by number, whole numbers as they are, others from 0 to 1 on their scale."""
+    """Return a space of Optuna's: candidates by number, whole numbers as such, others from 0 to 1 on their scale."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(axis.hparam, HparamCandidates):

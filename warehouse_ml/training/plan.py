@@ -127,7 +127,9 @@ def plan_training(context: Context, subject: Subject) -> TrainingPlan:
     return TrainingPlan(model, None, number, reasons, last, files, added, removed, change, rows.n_rows)
 
 
-def changed_files(before: Mapping[str, str] | None, now: Mapping[str, str]) -> list[FileChange]:
+def changed_files(
+    before: Mapping[str, str] | None, now: Mapping[str, str], *, names: tuple[str, str] = ("before", "now")
+) -> list[FileChange]:
     """Return the files that changed, each with its diff; none where it was not kept what they said before."""
     changes = []
     for place in sorted({*now, *(before or {})}) if before is not None else ():
@@ -135,7 +137,7 @@ def changed_files(before: Mapping[str, str] | None, now: Mapping[str, str]) -> l
         if old == new:
             continue
         lines = (old or "").splitlines(), (new or "").splitlines()
-        diff = tuple(difflib.unified_diff(*lines, f"{place} (before)", f"{place} (now)", lineterm=""))
+        diff = tuple(difflib.unified_diff(*lines, f"{place} ({names[0]})", f"{place} ({names[1]})", lineterm=""))
         signs = [line[:1] for line in diff[2:]]
         what = "added" if old is None else "removed" if new is None else "changed"
         changes.append(FileChange(place, what, signs.count("+"), signs.count("-"), diff))

@@ -144,7 +144,10 @@ class RunLog:
         self._warehouse.load(_METRICS, table, temporary=True)
         parameters = {
             **{key: self._run[key] for key in ("run_id", "model", "as_of")},
-            **{"version": version, "task": held_out.task, "label": held_out.label, "comparable_group": held_out.group},
+            "version": version,
+            "task": held_out.task,
+            "label": held_out.label,
+            "comparable_group": held_out.group,
         }
         run_file(self._warehouse, __package__, "record_held_out.sql", parameters, metrics=_METRICS)
 
