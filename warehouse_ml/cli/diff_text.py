@@ -28,8 +28,12 @@ def _sections(found: VersionDiff) -> Iterator[str]:
     before, now = (f"{version.model}@{version.version}" for version in (found.before, found.now))
     yield f"{before} (before) and {now} (now)"
     yield _section("definition", _definition(found))
-    if found.options:
-        yield _section("options", format_table(found.options, ["option", "before", "now"]))
+    options = found.options
+    if any(row["option"] == "model_type" for row in options):
+        # Options that one of the two model types does not have are in the JSON.
+        options = [row for row in options if row["before"] is not None and row["now"] is not None]
+    if options:
+        yield _section("options", format_table(options, ["option", "before", "now"]))
     if found.features:
         yield _section("features", format_table(found.features, ["feature", "change", "before", "now"]))
     else:
@@ -53,9 +57,7 @@ def _definition(found: VersionDiff) -> str:
     if found.is_definition_equal:
         return "the same"
     if not found.files:
-        return (
-            "not the same, though its own statement is: a file that it reads changed, which versions as old do not keep"
-        )
+        return "not the same, though its own statement is: a file that it reads changed, and these versions keep none"
     return "\n\n".join("\n".join(change.diff) for change in found.files)
 
 
@@ -86,6 +88,9 @@ def _window(window: WindowDiff, before: str, now: str) -> Iterator[str]:
     for version, n_asked in zip((before, now), window.n_asked, strict=True):
         if n_asked:
             told.append(f"{version} was asked {n_asked:,} of them for this; nothing of it is kept")
+    for version, may_have in zip((before, now), window.may_have_learned, strict=True):
+        if may_have:
+            told.append(f"{version} was trained when answers of it may have been known: what it shows here flatters it")
     overall = [row for row in window.metrics if row["slice_key"] == "overall"]
     named = {row["metric"]: row["now"] for row in overall}
     picked = [row for row in overall if row["difference"] is not None or row["metric"] in headline(named)]
