@@ -369,7 +369,8 @@ def test_what_is_tried_is_measured_as_scikit_learn_does(trained: Path) -> None:
         rows(
             trained,
             "select has_churned, predicted_has_churned_probs[1].prob as p,"
-            f" predicted_has_churned_probs[1].label as label from ml.predict(model churn@2, (select * from read_parquet('{snapshot.as_posix()}')"
+            " predicted_has_churned_probs[1].label as label from ml.predict(model churn@2,"
+            f" (select * from read_parquet('{snapshot.as_posix()}')"
             " where wml_split = 'eval'))",
         )
     )

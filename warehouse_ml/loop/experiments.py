@@ -11,7 +11,7 @@ from warehouse_ml.loop.steps import _build as bring_up_to_date
 from warehouse_ml.session import Session
 from warehouse_ml.training import TrainingPlan, Tried, plan_training, subject_of, try_out
 
-__all__ = ["model_names", "plan_step", "try_step"]
+__all__ = ["bring_up_to_date", "model_names", "plan_step", "try_step"]
 
 OnStep = Callable[[str], None]
 
