@@ -4,7 +4,8 @@
 
 - a block of ``sh`` is run (``wml`` and ``cd``), one of ``sql`` is given to ``wml query``; the ``text`` that follows is
   what comes out. Blocks run in the order of ``ORDER``, in one folder, beginning in the example project;
-- ``<!-- test: ... -->`` before a block says otherwise: ``not run``, ``in FOLDER``, ``exits 2``, ``first 8`` (lines);
+- ``<!-- test: ... -->`` before a block says otherwise: ``not run``, ``in FOLDER``, ``exits 2``, ``first 8`` (lines),
+  ``write models/late.sql`` (the block becomes that file);
 - ``<!-- generated: name -->`` up to ``<!-- end -->`` is written from the code.
 """
 
@@ -43,6 +44,7 @@ ORDER = (
     "docs/versions.md",
     "docs/functions.md",
     "docs/evaluation.md",
+    "docs/experiments.md",
     "docs/cli.md",
     "docs/README.md",
 )
@@ -130,6 +132,9 @@ def commands_of(block: Block) -> Iterator[list[str]]:
 
 
 def run_block(block: Block, folder: Path) -> tuple[Ran, Path]:
+    if "write" in block.directives:
+        (folder / block.directives["write"]).write_text(block.text + "\n", encoding="utf-8")
+        return Ran(0, ""), folder
     out = io.StringIO()
     code = 0
     for words in commands_of(block):

@@ -225,7 +225,7 @@ def test_small_groups_are_hidden(two: Path, tmp_path: Path) -> None:
     (window,) = json.loads(ok(root, "models", "diff", "churn@1", "churn@2", "--format", "json").out)["windows"]
     hidden = [row for row in window["flips"] if row["is_suppressed"]]
     assert [(row["slice_value"], row["n_flips"], row["share"]) for row in hidden] == [("north", None, None)]
-    assert "left out: 1 groups of fewer than 55 requests" in ok(root, "models", "diff", "churn@1", "churn@2").out
+    assert "groups of fewer than 55 requests, left out: 1" in ok(root, "models", "diff", "churn@1", "churn@2").out
 
 
 def test_what_cannot_be_compared_is_told(tiny: Path) -> None:

@@ -67,7 +67,7 @@ def _data(found: VersionDiff) -> str:
     rows = found.rows
     listed: list[dict[str, Any]] = [{"what": "rows", "before": str(rows.n_before), "now": str(rows.n_now)}]
     if rows.n_added is not None:
-        listed.append({"what": "of them in one alone", "before": str(rows.n_removed), "now": str(rows.n_added)})
+        listed.append({"what": "rows in this one alone", "before": str(rows.n_removed), "now": str(rows.n_added)})
     if rows.time_column:
         for what, ends in (("first", (rows.first_before, rows.first_now)), ("last", (rows.last_before, rows.last_now))):
             listed.append({"what": f"{what} {rows.time_column}", "before": _time(ends[0]), "now": _time(ends[1])})
@@ -99,11 +99,15 @@ def _window(window: WindowDiff, before: str, now: str) -> Iterator[str]:
         return
     yield _section(title, "\n".join([*told, "", _table(picked, _COMPARED)]))
     if window.flips:
-        shown = [row for row in window.flips if not row["is_suppressed"]]
-        hidden = len(window.flips) - len(shown)
-        text = _table(shown, [name for name in _FLIPS if any(row[name] is not None for row in shown)])
-        few = f"\nleft out: {hidden} groups of fewer than {window.min_slice_size} requests" if hidden else ""
-        yield _section(f"decisions of {window.evaluation} that flip, and for whom", text + few)
+        seen = [row for row in window.flips if not row["is_suppressed"]]
+        shown = [row for row in seen if row["slice_key"] == "overall" or row["n_flips"]]
+        told = [_table(shown, [name for name in _FLIPS if any(row[name] is not None for row in shown)])]
+        if len(seen) > len(shown):
+            told.append(f"groups without a flip: {len(seen) - len(shown)}")
+        if len(window.flips) > len(seen):
+            few = f"fewer than {window.min_slice_size} requests"
+            told.append(f"groups of {few}, left out: {len(window.flips) - len(seen)}")
+        yield _section(f"decisions of {window.evaluation} that flip, and for whom", "\n".join(told))
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
