@@ -243,6 +243,15 @@ def test_what_cannot_be_compared_is_told(tiny: Path) -> None:
     assert "none has model='churn' in its config(...)" in ok(tiny, "models", "diff", "churn@1", "churn@2").out
 
 
+def test_a_version_whose_feature_is_gone_cannot_answer(two: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(two, tmp_path / "tiny"))
+    edit(root, "sql/requests/churn_requests.sql", "    events.amount * events.visits as product,\n", "")
+    edit(root, "models/churn.sql", "    requests.product,\n", "")
+    shown = ok(root, "models", "diff", "churn@1", "churn@2").out
+    assert "churn@2 cannot answer: neither the log nor the requests have product" in shown
+    assert "features\n========\nfeature  change" in shown
+
+
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
 def test_other_tasks_are_compared_too(tiny: Path, task: str) -> None:
     label, model_type = ("amount", "linear_reg") if task == "regression" else ("region", "logistic_reg")

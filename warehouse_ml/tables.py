@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["all_of", "ensure_tables", "one_row", "run_file", "spooled", "undone"]
 
 _HERE = "warehouse_ml.warehouses"
+_TABLE = "create table if not exists "
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -29,6 +30,10 @@ def ensure_tables(warehouse: Warehouse) -> None:
         warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
         there = warehouse.kinds(WML)
         for sql in statements(_HERE, "tables.sql", warehouse.engine):
+            if _TABLE not in sql:
+                # A view is made anew each time, without being read into a tree before.
+                warehouse.run(sql)
+                continue
             declared = sqlglot.parse_one(sql, read=warehouse.engine)
             table = declared.find(exp.Table)
             if table and declared.find(exp.Schema) and table.name.lower() in there:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from warehouse_ml.catalog import Node
 from warehouse_ml.diff.data import column_distances, label_means, row_change
 from warehouse_ml.diff.definition import feature_changes, file_changes, option_changes
 from warehouse_ml.diff.window import WindowDiff, compare_window
@@ -63,6 +64,10 @@ class VersionDiff:
         return found
 
 
+def _model_of(node: Node) -> str:
+    return str(node.config.get("model") or "").lower()
+
+
 def diff_versions(session: Session, model: str, before: str, now: str) -> VersionDiff:
     """Tell two versions of a model apart; nothing is written.
 
@@ -93,7 +98,7 @@ def diff_versions(session: Session, model: str, before: str, now: str) -> Versio
         )
     old, new = registry.load(first), registry.load(second)
     label_before, label_now = label_means(warehouse, registry, (old, new))
-    nodes = [node for node in session.catalog.of_kind("evaluation") if node.config.get("model") == first.model]
+    nodes = [node for node in session.catalog.of_kind("evaluation") if _model_of(node) == first.model.lower()]
     return VersionDiff(
         before=first,
         now=second,

@@ -87,7 +87,14 @@ def compare_window(session: Session, node: Node, before: StoredVersion, now: Sto
     window = _Window(**windows[0])
     with undone(warehouse):
         bring_up_to_date(session, window.as_of, session.catalog.graph.above([node.id]))
-        n_asked = [_ask(session, str(spec.model), stored, window) for stored in (before, now)]
+        n_asked = []
+        for stored in (before, now):
+            lacking = _lacking(session, str(spec.model), stored)
+            if lacking:
+                version = f"{stored.version.model}@{stored.version.version}"
+                told = f"{version} cannot answer: neither the log nor the requests have {lacking[0]}"
+                return WindowDiff(node.name, reason=told)
+            n_asked.append(_ask(session, str(spec.model), stored, window))
         versions = [stored.version.version for stored in (before, now)]
         names = {"versions": versions, "start": window.window_start, "end": window.window_end}
         log = log_of(str(spec.model))
@@ -145,6 +152,16 @@ class _Window:
     def is_before(self, stored: StoredVersion) -> bool:
         """Whether the version is younger than the window's start."""
         return self.window_start is None or stored.version.as_of > self.window_start
+
+
+def _lacking(session: Session, model: str, stored: StoredVersion) -> list[str]:
+    """Return the inputs of a version that nobody logged and the requests do not have any more."""
+    node = session.catalog.node("model", model)
+    known: set[str] = set()
+    for relation in (log_of(node.name), Relation(requests_of(session.catalog, node).name)):
+        if session.warehouse.exists(relation):
+            known |= {name.lower() for name in session.warehouse.columns(all_of(session.warehouse, relation))}
+    return [name for name in _inputs(stored) if name.lower() not in known]
 
 
 def _ask(session: Session, model: str, stored: StoredVersion, window: _Window) -> int:
