@@ -418,6 +418,22 @@ def test_several_are_tried_at_once_and_the_first_has_no_champion(built: Path) ->
     assert 'no model "nonsense"' in done.err
 
 
+def test_models_of_two_tasks_are_trained_and_tried_in_one_go(built: Path) -> None:
+    config = "{{ config(requests='churn_requests') }}\ncreate or replace model"
+    rest = "as select amount, visits, region from {{ ref('churn_requests') }}"
+    write(built, "models/groups.sql", f"{config} groups options (model_type = 'kmeans', num_clusters = 2) {rest}")
+    label = "input_label_cols = ['amount']"
+    write(built, "models/price.sql", f"{config} price options (model_type = 'linear_reg', {label}) {rest}")
+    names = ("groups", "price")
+    for option in ((), ("--try",), ("--plan",)):
+        for output in ("table", "json"):
+            done = ok(built, "train", *names, "--as-of", AS_OF, "--format", output, *option)
+            assert all(name in done.out for name in names)
+    assert (
+        "groups: no rows are held out to compare it on" in ok(built, "train", *names, "--try", "--as-of", EARLIER).err
+    )
+
+
 def test_a_training_takes_over_the_trials_of_a_try(built: Path) -> None:
     tune(built)
     ok(built, "train", "churn", "--try", "--as-of", AS_OF)

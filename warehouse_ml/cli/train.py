@@ -69,7 +69,9 @@ def command(
             else:
                 trained = train_step(session, name, as_of, force=force, promote=promote, on_step=say)
                 rows.append(_trained(trained, output))
-    print_rows(rows, output, _PLAN if is_plan else list(dict.fromkeys(key for row in rows for key in row)))
+    # Models of two tasks have other metrics each.
+    columns = _PLAN if is_plan else list(dict.fromkeys(key for row in rows for key in row))
+    print_rows([{**dict.fromkeys(columns), **row} for row in rows], output, columns)
 
 
 def _trained(trained: Trained, output: str) -> dict[str, Any]:
