@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from tests.tiny import edit, write, write_tiny
 from tests.wml import ok, rows, wml
+from warehouse_ml.diff.definition import file_changes
 from warehouse_ml.registry import CHALLENGER, Alias, Registry
+from warehouse_ml.session import open_session
 
 GOLDEN = Path(__file__).parent / "golden" / "models_diff.txt"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -250,6 +253,17 @@ def test_a_version_whose_feature_is_gone_cannot_answer(two: Path, tmp_path: Path
     shown = ok(root, "models", "diff", "churn@1", "churn@2").out
     assert "churn@2 cannot answer: neither the log nor the requests have product" in shown
     assert "features\n========\nfeature  change" in shown
+
+
+def test_versions_of_an_earlier_release_are_told_apart_by_their_statements(two: Path) -> None:
+    with open_session(two) as session:
+        stored = [session.registry.load(session.registry.get("churn", name)) for name in ("1", "2")]
+        folders = (two / "artifacts/churn/1", two / "artifacts/churn/2")
+    (now,) = [change for change in file_changes(stored[0], stored[1], folders) if change.place == "models/churn.sql"]
+    old = [replace(one, facts={key: fact for key, fact in one.facts.items() if key != "files"}) for one in stored]
+    (change,) = file_changes(old[0], old[1], folders)
+    assert (change.place, change.what, change.n_added) == ("definition.sql", "changed", now.n_added)
+    assert change.diff[2:] == now.diff[2:]
 
 
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
