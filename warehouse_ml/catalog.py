@@ -259,11 +259,10 @@ class Catalog:
         self, file: SqlFile, names: Mapping[str, Any], clock: Clock, reading: _Reading
     ) -> Mapping[str, Any]:
         def definition_hash(model: str) -> str:
-            # While the files are being read there is no telling yet what a model stands on.
-            return "" if reading.is_for_hash else self.definition_hash(self.node("model", model))
+            return self.definition_hash(self.node("model", model))
 
-        engine = self.target.engine
-        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, engine, definition_hash)
+        known = None if reading.is_for_hash else definition_hash
+        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, self.target.engine, known)
 
     def _names(self, clock: Clock, reading: _Reading) -> dict[str, Any]:
         engine = self.target.engine
