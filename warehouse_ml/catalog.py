@@ -250,19 +250,12 @@ class Catalog:
     def _render(self, file: SqlFile, clock: Clock, reading: _Reading) -> str:
         names = self._names(clock, reading)
         if file.kind == "rule":
-            names |= self._rule_names(file, names, clock, reading)
+            # While the files are being read there is no telling yet what a model stands on.
+            known = None if reading.is_for_hash else lambda model: self.definition_hash(self.node("model", model))
+            names |= rule_macros(file.name, names, reading.config, clock.as_of, self.project, self.target.engine, known)
         for macro_file in self.project.of_kind("macro"):
             names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
         return templates.render(file.source, self.target.engine, names, place=file.place)
-
-    def _rule_names(
-        self, file: SqlFile, names: Mapping[str, Any], clock: Clock, reading: _Reading
-    ) -> Mapping[str, Any]:
-        def definition_hash(model: str) -> str:
-            return self.definition_hash(self.node("model", model))
-
-        known = None if reading.is_for_hash else definition_hash
-        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, self.target.engine, known)
 
     def _names(self, clock: Clock, reading: _Reading) -> dict[str, Any]:
         engine = self.target.engine

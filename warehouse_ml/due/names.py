@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from warehouse_ml.commit import git_commit
+from warehouse_ml.commits import git_state
 from warehouse_ml.due.cron import read_schedule
 from warehouse_ml.errors import TemplateError, did_you_mean
 from warehouse_ml.project import Project
@@ -95,7 +95,7 @@ def rule_macros(
         "evaluation_of": evaluation_of,
         "last_instant": last_instant,
         "definition_hash": definition_hash or (lambda _: ""),
-        "commit": lambda: git_commit(project.root) if definition_hash else None,
+        "commit": lambda: git_state(project.root)[0] if definition_hash else None,
         "number": lambda value, what: literal(_number(value, what), engine),
         "one_of": _one_of,
         "count_of": _count,

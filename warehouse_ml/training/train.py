@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock, Node
-from warehouse_ml.commit import git_state
+from warehouse_ml.commits import git_state
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context

@@ -58,6 +58,11 @@ coalesce(cast(sum(case when {{ condition }} then 1 else 0 end) as bigint), 0)
 isodow({{ at }})
 {%- endmacro -%}
 
+{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
+{%- macro row_in_order() -%}
+row_number() over ()
+{%- endmacro -%}
+
 {#- The start of the day, week (Monday) or month that the instant falls in, in UTC. -#}
 {%- macro period_start(at, period) -%}
 date_trunc('{{ period }}', {{ at }})
@@ -350,9 +355,4 @@ concat_ws({{ separator | literal }}, {% for name in names %}{{ name }}{% if not 
 {#- The 97.5 % point of Student's distribution, right to 1e-5 from 20 degrees of freedom on: Fisher's expansion. -#}
 {%- macro student_97_5(freedom) -%}
 (1.959963984540054e0 + 2.372271230298562e0 / {{ freedom }} + 2.8224986157396112e0 / ({{ freedom }} * {{ freedom }}) + 2.555849679507722e0 / ({{ freedom }} * {{ freedom }} * {{ freedom }}))
-{%- endmacro -%}
-
-{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
-{%- macro row_in_order() -%}
-row_number() over ()
 {%- endmacro -%}

@@ -1,21 +1,16 @@
-"""The commit that a folder stands at."""
+"""Which commit a project stands at."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-__all__ = ["git_commit", "git_state"]
-
-
-def git_commit(folder: Path) -> str | None:
-    """Return the commit that a folder stands at; None without git."""
-    return _git(folder, "rev-parse", "HEAD")
+__all__ = ["git_state"]
 
 
 def git_state(folder: Path) -> tuple[str | None, bool]:
     """Return the commit that a folder stands at and whether its files differ from it; (None, False) without git."""
-    commit = git_commit(folder)
+    commit = _git(folder, "rev-parse", "HEAD")
     return (commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))) if commit else (None, False)
 
 
