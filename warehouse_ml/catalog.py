@@ -234,18 +234,20 @@ class Catalog:
     def _render(self, file: SqlFile, clock: Clock | None, reading: Reading) -> str:
         names = template_names(self.project, self.target, self._relations, self._models, clock, reading)
         if file.kind == "rule":
-            names |= self._rule_names(file, names, clock or Clock(_STILL, _STILL), reading)
+            # While the files are being read there is no telling yet what a model stands on.
+            known = None if reading.is_for_hash else lambda model: self.definition_hash(self.node("model", model))
+            names |= rule_macros(
+                file.name,
+                names,
+                reading.config,
+                (clock or Clock(_STILL)).as_of,
+                self.project,
+                self.target.engine,
+                known,
+            )
         for macro_file in self.project.of_kind("macro"):
             names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
         return templates.render(file.source, self.target.engine, names, place=file.place)
-
-    def _rule_names(self, file: SqlFile, names: Mapping[str, Any], clock: Clock, reading: Reading) -> Mapping[str, Any]:
-        def definition_hash(model: str) -> str:
-            # While the files are being read there is no telling yet what a model stands on.
-            return "" if reading.is_for_hash else self.definition_hash(self.node("model", model))
-
-        engine = self.target.engine
-        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, engine, definition_hash)
 
 
 def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:

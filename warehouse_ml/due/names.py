@@ -29,7 +29,7 @@ def rule_macros(
     as_of: dt.datetime,
     project: Project,
     engine: str,
-    definition_hash: Callable[[str], str],
+    definition_hash: Callable[[str], str] | None,
 ) -> dict[str, Any]:
     """Return the macros of rules, by name, for one rule at one clock.
 
@@ -45,8 +45,9 @@ def rule_macros(
         The clock.
     project : Project
     engine : str
-    definition_hash : callable
-        Of the name of a model, the hash of its definition with all that it reads, as the project has it.
+    definition_hash : callable or None
+        Of the name of a model, the hash of its definition with all that it reads, as the project has it; None while the
+        files are being read, when there is no telling yet.
 
     Raises
     ------
@@ -54,7 +55,6 @@ def rule_macros(
         When a macro is called with what it cannot mean.
     """
     models = {file.name.lower(): file.name for file in project.of_kind("model")}
-
     evaluations = sorted(file.name for file in project.of_kind("evaluation"))
 
     def subject(model: str | None) -> str | None:
@@ -94,9 +94,9 @@ def rule_macros(
         "model_of": model_of,
         "evaluation_of": evaluation_of,
         "last_instant": last_instant,
-        "definition_hash": definition_hash,
-        "commit": lambda: git_state(project.root)[0],
-        "number": _number,
+        "definition_hash": definition_hash or (lambda _: ""),
+        "commit": lambda: git_state(project.root)[0] if definition_hash else None,
+        "number": lambda value, what: literal(_number(value, what), engine),
         "one_of": _one_of,
         "count_of": _count,
         "texts": _texts,
@@ -116,10 +116,10 @@ def _template(engine: str) -> jinja2.Template:
     return jinja2.Template.from_code(env, env.compile(source, filename=_FILE), env.make_globals(None))
 
 
-def _number(value: Any, what: str) -> str:
+def _number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TemplateError(f"{what} = {value!r} is not a number")
-    return literal(float(value), "duckdb")
+    return float(value)
 
 
 def _count(value: Any, what: str) -> int:

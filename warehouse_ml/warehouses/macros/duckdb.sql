@@ -76,6 +76,11 @@ coalesce(cast(sum(case when {{ condition }} then 1 else 0 end) as bigint), 0)
 isodow({{ at }})
 {%- endmacro -%}
 
+{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
+{%- macro row_in_order() -%}
+row_number() over ()
+{%- endmacro -%}
+
 {#- The start of the day, week (Monday) or month that the instant falls in, in UTC. -#}
 {%- macro period_start(at, period) -%}
 date_trunc('{{ period }}', {{ at }})
