@@ -39,7 +39,7 @@ class Answer:
     definition_hash : str or None
         Of the relation that held the request then; None where an earlier release wrote the line.
     features : mapping of str to object
-        Every feature of the log as the line has it, those of other versions too.
+        Every column of the line; the features of other versions are among them.
     """
 
     request_id: str
@@ -133,7 +133,7 @@ def _answer(row: dict[str, Any]) -> Answer:
         # A log of an earlier release may have a feature of that name.
         threshold=threshold if isinstance(threshold, float) else None,
         definition_hash=definition_hash if isinstance(definition_hash, str) else None,
-        features={name: value for name, value in row.items() if name.lower() not in LOG_COLUMNS},
+        features=row,
     )
 
 
