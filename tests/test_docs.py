@@ -5,16 +5,19 @@
 - a block of ``sh`` is run (``wml`` and ``cd``), one of ``sql`` is given to ``wml query``; the ``text`` that follows is
   what comes out. Blocks run in the order of ``ORDER``, in one folder, beginning in the example project;
 - ``<!-- test: ... -->`` before a block says otherwise: ``not run``, ``in FOLDER``, ``exits 2``, ``first 8`` (lines);
+- ``<!-- test: writes PATH -->`` puts a block into a file of the project;
 - ``<!-- generated: name -->`` up to ``<!-- end -->`` is written from the code.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import os
 import re
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -28,6 +31,7 @@ from warehouse_ml.evaluation.names import METRICS
 from warehouse_ml.example import write_flights
 from warehouse_ml.functions.signatures import SIGNATURES
 from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
+from warehouse_ml.registry import Alias, Registry
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
 from warehouse_ml.tables import ensure_tables
@@ -43,6 +47,8 @@ ORDER = (
     "docs/versions.md",
     "docs/functions.md",
     "docs/evaluation.md",
+    "docs/rules.md",
+    "docs/decisions.md",
     "docs/replay.md",
     "docs/format.md",
     "docs/cli.md",
@@ -74,7 +80,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language in ("sh", "sql") and "not" not in self.directives
+        return self.language in ("sh", "sql") and not self.directives.keys() & {"not", "writes"}
 
     def __str__(self) -> str:
         return f"{self.doc}:{self.line}"
@@ -166,6 +172,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         for doc in ORDER:
             folder = base / "flights"
             for block in blocks_of(doc):
+                if "writes" in block.directives:
+                    written = folder / block.directives["writes"]
+                    written.parent.mkdir(parents=True, exist_ok=True)
+                    written.write_text(block.text + "\n", encoding="utf-8")
                 if not block.is_run:
                     continue
                 if "in" in block.directives:
@@ -298,10 +308,10 @@ def options_table() -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
-def estimators_table() -> str:
-    """The classes of a SKLEARN by module."""
+def estimators_table(is_kept: bool = False) -> str:
+    """The classes of a SKLEARN by module: told as parameters, or kept as they are."""
     by_module: dict[str, list[str]] = {}
-    for name in ESTIMATORS:
+    for name in (name for name, spec in ESTIMATORS.items() if (spec.form == "kept") == is_kept):
         module, _, short = name.rpartition(".")
         by_module.setdefault(module, []).append(f"`{short}`")
     lines = ["| module | classes |", "|---|---|"]
@@ -368,6 +378,7 @@ def tables_list() -> str:
         ("request_log", "one row per request, model and version; the logs of every model", log_columns),
         ("model_versions", "one row per version", list(INDEX_SCHEMA.names)),
         ("model_aliases", "one row per line of the ledger, in the order written", list(LEDGER_SCHEMA.names)),
+        *registry_views(),
     ]
     with contextlib.closing(DuckDBWarehouse()) as warehouse:
         ensure_tables(warehouse)
@@ -382,6 +393,21 @@ def tables_list() -> str:
     lines = ["| table | grain | columns |", "|---|---|---|"]
     lines += [f"| `{name}` | {grain} | {', '.join(columns)} |" for name, grain, columns in tables]
     return "\n" + "\n".join(lines) + "\n\n"
+
+
+def registry_views() -> list[tuple[str, str, list[str]]]:
+    """The views over the ledger, which are made where a registry is shown."""
+    with contextlib.closing(DuckDBWarehouse()) as warehouse, tempfile.TemporaryDirectory() as folder:
+        ensure_tables(warehouse)
+        registry = Registry(Path(folder))
+        registry.write_ledger([Alias("m", "canary", 1, dt.datetime.now(dt.UTC), "", 0.5)])
+        registry.show_in(warehouse)
+        found = []
+        for name in ("alias_periods", "ab_results"):
+            sql = (files("warehouse_ml.registry") / f"{name}.sql").read_text(encoding="utf-8")
+            grain = sql.partition("-- grain: ")[2].partition("\n")[0]
+            found.append((name, grain, list(warehouse.columns(f"select * from wml.{name}"))))
+    return found
 
 
 def macros_table() -> str:
@@ -400,6 +426,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
     "estimators": estimators_table,
+    "kept_estimators": lambda: estimators_table(is_kept=True),
     "tables": tables_list,
     "macros": macros_table,
 }

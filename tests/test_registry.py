@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny import write_tiny
-from tests.wml import ok
+from tests.wml import ok, wml
 from warehouse_ml.errors import ArtifactError, VersionNotFoundError
 from warehouse_ml.registry import Alias, Registry
 from warehouse_ml.registry.aliases import holder_at, periods
@@ -121,3 +121,59 @@ def test_what_is_staged_is_no_version(tmp_path: Path) -> None:
     assert Registry(tmp_path).versions() == []
     with pytest.raises(VersionNotFoundError, match="has no version yet"):
         Registry(tmp_path).get("m")
+
+
+def keep_at_most(root: Path, n_rows: int) -> None:
+    text = (root / "wml.toml").read_text(encoding="utf-8")
+    (root / "wml.toml").write_text(f"{text}\n[artifacts]\nmax_snapshot_rows = {n_rows}\n", encoding="utf-8")
+
+
+def test_rows_that_are_not_kept_are_read_again_and_proven(tmp_path: Path) -> None:
+    kept, lean = write_tiny(tmp_path / "kept"), write_tiny(tmp_path / "lean")
+    keep_at_most(kept, 769)
+    keep_at_most(lean, 768)
+    for root in (kept, lean):
+        ok(root, "train", "churn", "--as-of", "2024-02-05")
+    assert (kept / "artifacts" / "churn" / "1" / "snapshot.parquet").exists()
+    assert not (lean / "artifacts" / "churn" / "1" / "snapshot.parquet").exists()
+    assert "inner join" in (lean / "artifacts" / "churn" / "1" / "training_query.sql").read_text(encoding="utf-8")
+    asked = "select * from ml.validate_data_skew(model churn, table churn_requests)"
+    for query in ("select * from ml.evaluate(model churn)", "select * from ml.feature_info(model churn)", asked):
+        told = [ok(root, "query", query).out for root in (kept, lean)]
+        assert told[0] == told[1]
+    (again,) = (lean / "artifacts" / ".rows").iterdir()
+    assert again.read_bytes() == (kept / "artifacts" / "churn" / "1" / "snapshot.parquet").read_bytes()
+    # Rows read before are taken only if they are what they were.
+    again.write_bytes(b"others")
+    assert ok(lean, "models", "rows", "churn", "--format", "json").rows[0]["n_rows"] == 769
+    again.unlink()
+    # The relations move on, and the query gives other rows.
+    ok(lean, "build", "--as-of", "2024-02-12")
+    done = wml(lean, "query", "select * from ml.evaluate(model churn)")
+    assert done.code == 3
+    assert "the rows of churn@1 are not kept, and its query gives 937 others now" in done.err
+    assert "wml build --as-of 2024-02-05" in done.err
+    ok(lean, "predict", "churn", "--as-of", "2024-02-12")
+    done = wml(lean, "evaluate", "--as-of", "2024-02-19")
+    assert done.code == 0, done.err
+    assert "no drift from the training of churn@1: the rows of churn@1 are not kept" in done.err
+    registry = Registry(lean / "artifacts")
+    with pytest.raises(ArtifactError, match="keeps the query of its 769 training rows"):
+        registry.snapshot_path(registry.versions()[0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("max_snapshot_rows = -1", "is not a number of rows"),
+        ("max_snapshot_rows = true", "is not a number of rows"),
+        ("max_snapshot_row = 1", 'did you mean "max_snapshot_rows"'),
+        ('cache = "x"', "cache is of an object store alone"),
+    ],
+)
+def test_settings_of_the_store_are_checked(tmp_path: Path, setting: str, told: str) -> None:
+    root = write_tiny(tmp_path)
+    with (root / "wml.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[artifacts]\n{setting}\n")
+    done = wml(root, "build")
+    assert (done.code, told in done.err) == (2, True), done.err

@@ -6,54 +6,32 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from warehouse_ml import templates
 from warehouse_ml.dialect import calls_in
+from warehouse_ml.due import rule_macros
 from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import Graph, NodeId
 from warehouse_ml.places import SourceText, trace
-from warehouse_ml.project import SETTINGS_FILE, Project, SqlFile, Target
-from warehouse_ml.warehouses.base import wml_table
+from warehouse_ml.project import Project, SqlFile, Target
+from warehouse_ml.template_names import BEGINNING, Clock, Reading, is_file, matches, template_names
 
 __all__ = ["BEGINNING", "Catalog", "Clock", "Node"]
-
-BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
-"""Where the first window of an incremental relation starts."""
 
 # Two clocks of no meaning: a file that reads the same under both does not depend on the clock.
 _STILL = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 
-_CLOCK = ("as_of", "window_start")
-
 _RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
     "model": {"requests", "threshold", "allow", "description", "tags"},
-    "rule": {"on", "model", "description", "tags"},
+    "rule": {"on", "model", "enabled", "description", "tags"},
     "test": {"description", "tags"},
 }
 _MATERIALIZED = ("view", "table", "incremental")
-_FILE_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".json", ".ndjson", ".jsonl")
-
-
-@dataclass(frozen=True)
-class Clock:
-    """What the templates may see: nothing later than ``as_of``.
-
-    Parameters
-    ----------
-    as_of : datetime
-        The clock; aware.
-    window_start : datetime
-        Where an incremental relation goes on from.
-    """
-
-    as_of: dt.datetime
-    window_start: dt.datetime = BEGINNING
 
 
 @dataclass(frozen=True)
@@ -96,22 +74,6 @@ class Node:
     def place(self) -> str:
         """The file, as errors show it."""
         return self.file.place
-
-
-@dataclass
-class _Window:
-    start: str
-    end: str
-
-
-@dataclass
-class _Reading:
-    """What a template touched while it rendered."""
-
-    is_for_hash: bool = False
-    config: dict[str, Any] = field(default_factory=dict)
-    needs: set[NodeId] = field(default_factory=set)
-    sources: set[str] = field(default_factory=set)
 
 
 class Catalog:
@@ -159,15 +121,15 @@ class Catalog:
 
     def render(self, node: Node, clock: Clock) -> str:
         """Return a file's SQL at a clock."""
-        return self._render(node.file, clock, _Reading())
+        return self._render(node.file, clock, Reading())
 
     def definition_text(self, node: Node) -> str:
         """Return a file's SQL as its hash knows it, with the clock as the parameters ``as_of`` and ``window_start``."""
         try:
-            return self._render(node.file, None, _Reading(is_for_hash=True))
+            return self._render(node.file, None, Reading(is_for_hash=True))
         except TemplateError:
             # The template works with the clock's text itself.
-            return self._render(node.file, Clock(_STILL, _STILL), _Reading(is_for_hash=True))
+            return self._render(node.file, Clock(_STILL, _STILL), Reading(is_for_hash=True))
 
     def source_text(self, node: Node, clock: Clock) -> SourceText:
         """Return a file's SQL at a clock, with its places in the file."""
@@ -175,7 +137,7 @@ class Catalog:
         source, engine = node.file.source, self.target.engine
 
         def render(marked: str) -> str:
-            return self._render(replace(node.file, source=marked), clock, _Reading())
+            return self._render(replace(node.file, source=marked), clock, Reading())
 
         return SourceText(text, node.place, lambda: trace(source, text, templates.user_environment(engine), render))
 
@@ -199,17 +161,20 @@ class Catalog:
         prints: list[str] = []
         for name in sorted(names):
             value = self.project.source(name, self.target.name)
-            if not _is_file(value):
+            if not is_file(value):
                 return None
-            for path in _matches(self.project.root, value):
+            for path in matches(self.project.root, value):
                 status = path.stat()
                 prints.append(f"{name}:{path.name}:{status.st_size}:{status.st_mtime_ns}")
         return _hash(prints)
 
     def _read(self, file: SqlFile) -> Node:
-        reading = _Reading(is_for_hash=True)
-        still = self._render(file, Clock(_STILL, _STILL), reading)
-        other = self._render(file, Clock(_OTHER, _OTHER), _Reading(is_for_hash=True))
+        reading = Reading(is_for_hash=True)
+        # Whether a rule is about a promotion is known when it has been read; any two versions do for that.
+        versions = (2, 1) if file.kind == "rule" else (None, None)
+        still = self._render(file, Clock(_STILL, _STILL, *versions), reading)
+        versions = versions if reading.config.get("on") == "promote" else (None, None)
+        other = self._render(file, Clock(_OTHER, _OTHER, *versions), Reading(is_for_hash=True))
         kind = "relation" if file.is_relation else file.kind
         _check_config(kind, file, reading.config)
         if kind == "model":
@@ -256,87 +221,21 @@ class Catalog:
             )
         return NodeId("relation", found)
 
-    def _render(self, file: SqlFile, clock: Clock | None, reading: _Reading) -> str:
-        names = self._names(clock, reading)
+    def _render(self, file: SqlFile, clock: Clock | None, reading: Reading) -> str:
+        names = template_names(self.project, self.target, self._relations, self._models, clock, reading)
+        if file.kind == "rule":
+            names |= self._rule_names(file, names, clock or Clock(_STILL, _STILL), reading)
         for macro_file in self.project.of_kind("macro"):
             names.update(templates.macros(macro_file.source, self.target.engine, names, place=macro_file.place))
         return templates.render(file.source, self.target.engine, names, place=file.place)
 
-    def _names(self, clock: Clock | None, reading: _Reading) -> dict[str, Any]:
+    def _rule_names(self, file: SqlFile, names: Mapping[str, Any], clock: Clock, reading: Reading) -> Mapping[str, Any]:
+        def definition_hash(model: str) -> str:
+            # While the files are being read there is no telling yet what a model stands on.
+            return "" if reading.is_for_hash else self.definition_hash(self.node("model", model))
+
         engine = self.target.engine
-        ident = templates.environment(engine).filters["ident"]
-
-        if clock is None:
-            as_of, window_start = (str(templates.environment(engine).globals["param"](name)) for name in _CLOCK)  # type: ignore[operator]
-        else:
-            as_of, window_start = (templates.literal(at, engine) for at in (clock.as_of, clock.window_start))
-
-        def ref(name: str) -> str:
-            found = self._relations.get(name.lower())
-            if found is None:
-                known = sorted(self._relations.values())
-                is_model = name.lower() in self._models
-                raise GraphError(
-                    f'ref("{name}"): {"that is a model, not a relation" if is_model else "no such relation"}',
-                    has=known,
-                    hint=f"its logged predictions are request_log('{name}')" if is_model else did_you_mean(name, known),
-                )
-            reading.needs.add(NodeId("relation", found))
-            return str(ident(found))
-
-        def source(name: str) -> str:
-            value = self.project.source(name, self.target.name)
-            reading.sources.add(name)
-            if not _is_file(value):
-                return ".".join(str(ident(part)) for part in value.split("."))
-            self._check_source_file(name, value)
-            # A hash of the text must not change when the project is moved.
-            path = value if reading.is_for_hash else (self.project.root / value).as_posix()
-            return _reader(path) + "(" + templates.literal(path, engine) + ")"
-
-        def request_log(model: str) -> str:
-            found = self._models.get(model.lower())
-            if found is None:
-                known = sorted(self._models.values())
-                raise GraphError(f'request_log("{model}"): no such model', has=known, hint=did_you_mean(model, known))
-            reading.needs.add(NodeId("model", found))
-            return str(ident(wml_table(f"request_log_{found}")))
-
-        def var(name: str, *default: Any) -> Any:
-            if name in self.project.variables:
-                return self.project.variables[name]
-            if default:
-                return default[0]
-            known = sorted(self.project.variables)
-            raise TemplateError(
-                f'var("{name}") is not set under [vars] in {SETTINGS_FILE}', has=known, hint=did_you_mean(name, known)
-            )
-
-        def config(**settings: Any) -> str:
-            reading.config.update(settings)
-            return ""
-
-        return {
-            "ref": ref,
-            "source": source,
-            "request_log": request_log,
-            "var": var,
-            "config": config,
-            "as_of": as_of,
-            "window": _Window(window_start, as_of),
-        }
-
-    def _check_source_file(self, name: str, value: str) -> None:
-        if _matches(self.project.root, value):
-            return
-        line = self.project.setting_line(name)
-        folder = (self.project.root / value).parent
-        beside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        raise ProjectError(
-            f'source "{name}": there is no file {value}',
-            has=beside or [f"no folder {Path(value).parent.as_posix()}"],
-            hint=f"it is set in {SETTINGS_FILE}{f':{line}' if line else ''}, relative to the project's folder",
-        )
+        return rule_macros(file.name, names, reading.config, clock.as_of, self.project, engine, definition_hash)
 
 
 def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:
@@ -365,26 +264,6 @@ def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:
             place=file.place,
             hint="add event_time='...' to config(...)",
         )
-
-
-def _is_file(value: str) -> bool:
-    return value.lower().endswith(_FILE_SUFFIXES)
-
-
-def _matches(root: Path, value: str) -> list[Path]:
-    path = root / value
-    if any(sign in value for sign in "*?["):
-        base = Path(path.anchor) if path.is_absolute() else root
-        pattern = path.relative_to(base).as_posix()
-        return sorted(base.glob(pattern))
-    return [path] if path.is_file() else []
-
-
-def _reader(path: str) -> str:
-    lower = path.lower()
-    if lower.endswith(".parquet"):
-        return "read_parquet"
-    return "read_csv" if ".csv" in lower else "read_json"
 
 
 def _hash(parts: Iterable[str]) -> str:

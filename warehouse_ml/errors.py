@@ -183,6 +183,10 @@ class ArtifactError(StorageError):
     """A stored version is incomplete or is not what was written."""
 
 
+class RowsNotKeptError(ArtifactError):
+    """A version keeps the query of its training rows but not the rows, and they cannot be read again now."""
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     """Return a hint naming the closest known name, or None when nothing is close."""
     folded = {candidate.lower(): candidate for candidate in known}

@@ -103,7 +103,11 @@ class Project:
     variables : mapping
         ``[vars]``.
     artifacts : Path
-        The folder of the versions.
+        The folder of the versions; of their copies on this machine, if they are kept in an object store.
+    store : str or None
+        The address of the object store that keeps the versions.
+    max_snapshot_rows : int or None
+        A version trained on more rows than this keeps their query and hash alone; None: it always keeps them.
     files : tuple of SqlFile
         Ordered by path.
     """
@@ -116,6 +120,8 @@ class Project:
     target_sources: Mapping[str, Mapping[str, str]]
     variables: Mapping[str, Any]
     artifacts: Path
+    store: str | None
+    max_snapshot_rows: int | None
     files: tuple[SqlFile, ...]
     settings_text: str = field(repr=False)
 
@@ -233,10 +239,29 @@ def load_project(folder: Path) -> Project:
         sources=sources,
         target_sources=target_sources,
         variables=MappingProxyType(settings.get("vars", {})),
-        artifacts=root / str(settings.get("artifacts", {}).get("path", "artifacts")),
+        **_artifacts(root, settings.get("artifacts", {})),
         files=files,
         settings_text=text,
     )
+
+
+def _artifacts(root: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where versions are kept, and how much of their rows."""
+    place = f"{SETTINGS_FILE}: [artifacts]"
+    known = ("path", "cache", "max_snapshot_rows")
+    for key in table:
+        if key not in known:
+            raise ProjectError(f'unknown setting "{key}"', place=place, has=known, hint=did_you_mean(key, known))
+    path, cache, most = str(table.get("path", "artifacts")), table.get("cache"), table.get("max_snapshot_rows")
+    if most is not None and (type(most) is not int or most < 0):
+        raise ProjectError(f"max_snapshot_rows = {most!r} is not a number of rows", place=place, hint="0 keeps none")
+    scheme, separator, rest = path.partition("://")
+    if separator and scheme == "file":
+        path, separator = rest, ""
+    if cache is not None and not separator:
+        raise ProjectError("cache is of an object store alone", place=place, hint="leave it out: path is a folder")
+    folder = root / (str(cache or "artifacts") if separator else path)
+    return {"artifacts": folder, "store": path if separator else None, "max_snapshot_rows": most}
 
 
 def _targets(tables: Mapping[str, Any]) -> Mapping[str, Target]:

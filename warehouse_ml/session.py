@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import ProjectError, WarehouseError
 from warehouse_ml.functions import Reader, install_predictions
 from warehouse_ml.project import SETTINGS_FILE, Project, Target, load_project
-from warehouse_ml.registry import Registry
+from warehouse_ml.registry import Registry, StoredVersion
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Session", "open_session", "open_warehouse"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Session", "open_session", "open_warehouse", "read_again_by"]
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,28 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
     project = load_project(folder)
     chosen = project.target(target)
     catalog = Catalog(project, chosen)
-    registry = Registry(project.artifacts)
+    registry = Registry.of(project)
     warehouse = open_warehouse(project, chosen)
     try:
         ensure_tables(warehouse)
         registry.show_in(warehouse)
         install_predictions(warehouse, registry)
+        read_again_by(warehouse, registry)
         yield Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
     finally:
         warehouse.close()
+
+
+def read_again_by(warehouse: Warehouse, registry: Registry) -> Registry:
+    """Let the registry read training rows again that a version does not keep, and return it."""
+
+    def rows_again(stored: StoredVersion) -> pa.RecordBatchReader:
+        from warehouse_ml.training.again import rows_again as read
+
+        return read(warehouse, registry, stored)
+
+    registry.rows_again = rows_again
+    return registry
 
 
 def open_warehouse(project: Project, target: Target, *, read_only: bool = False) -> Warehouse:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,17 @@ def ensure_tables(warehouse: Warehouse) -> None:
                 add_columns(warehouse, wml_table(table.name), declared)
             else:
                 warehouse.run(sql)
+        _ensure_function(warehouse, "resliced")
+
+
+def _ensure_function(warehouse: Warehouse, name: str) -> None:
+    """Make a table function of the ``wml`` schema, but where it is there as this release has it: it takes a while."""
+    made_of = [files(_HERE) / f"{name}.sql", files(_HERE) / "macros" / f"{warehouse.engine}.sql"]
+    digest = hashlib.md5(b"".join(file.read_bytes() for file in made_of), usedforsecurity=False).hexdigest()
+    told = f"warehouse-ml {name} {digest}"
+    found = warehouse.fetch(statement(_HERE, "function_told.sql", warehouse.engine, name=name)).to_pylist()
+    if told not in [row["told"] for row in found]:
+        run_file(warehouse, _HERE, f"{name}.sql", told=told)
 
 
 def add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr | str) -> None:

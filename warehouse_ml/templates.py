@@ -18,9 +18,19 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sqlglot import exp
 
 from warehouse_ml.errors import TemplateError, WmlError, did_you_mean
+from warehouse_ml.template_cache import compiled
 from warehouse_ml.warehouses.base import WML, Relation
 
-__all__ = ["environment", "literal", "macros", "render", "statement", "statements", "user_environment"]
+__all__ = [
+    "environment",
+    "literal",
+    "macros",
+    "missing",
+    "render",
+    "statement",
+    "statements",
+    "user_environment",
+]
 
 
 _MOST_RENDERED = 2048
@@ -49,7 +59,7 @@ def environment(engine: str) -> jinja2.Environment:
     macro_file = files("warehouse_ml.warehouses") / "macros" / f"{engine}.sql"
     if not macro_file.is_file():
         raise TemplateError(f'no macros for the engine "{engine}"', has=["duckdb"])
-    module = env.from_string(macro_file.read_text(encoding="utf-8")).module
+    module = compiled(env, macro_file.read_text(encoding="utf-8"), engine).module
     env.globals.update({name: value for name, value in vars(module).items() if not name.startswith("_")})
     return env
 
@@ -121,7 +131,7 @@ def render(source: str, engine: str, names: Mapping[str, Any], *, place: str, fi
         line = first_line + (error.lineno or 1) - 1
         raise TemplateError(f"template syntax: {error.message}", place=f"{place}:{line}") from None
     except jinja2.UndefinedError as error:
-        known = sorted({*env.globals, *names})
+        known = sorted({*env.globals, *(name for name, value in names.items() if not isinstance(value, _Missing))})
         missing = _undefined_name(str(error))
         raise TemplateError(
             f"undefined name: {error}",
@@ -135,6 +145,15 @@ def render(source: str, engine: str, names: Mapping[str, Any], *, place: str, fi
         raise TemplateError(
             f"the template fails: {error}", place=f"{place}:{_template_line(error, first_line)}"
         ) from None
+
+
+class _Missing(jinja2.StrictUndefined):
+    """A name that is known, but not here."""
+
+
+def missing(name: str, why: str) -> Any:
+    """Return what stands for a name that a template may not use: whatever is done with it fails, and says why."""
+    return _Missing(hint=f"{name} {why}", name=name)
 
 
 def macros(source: str, engine: str, names: Mapping[str, Any], *, place: str) -> dict[str, Any]:
@@ -174,7 +193,7 @@ def _literal_node(value: Any) -> exp.Expr:
 @lru_cache(maxsize=256)
 def _own_template(package: str, file: str, engine: str) -> jinja2.Template:
     source = (files(package) / file).read_text(encoding="utf-8")
-    return environment(engine).from_string(source)
+    return compiled(environment(engine), source, engine)
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
+from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 from statsmodels.stats.proportion import proportion_confint
 
@@ -68,10 +69,19 @@ def oracle(y: np.ndarray, s: np.ndarray, w: np.ndarray | None, threshold: float 
         want["calibration_ratio"] = float(np.sum(weights * s) / np.sum(weights * y))
     if y.any() and not y.all():
         want["roc_auc"] = sk.roc_auc_score(y, s, sample_weight=w)
+        want["kolmogorov_smirnov"] = widest_gap(y, s, w)
         want["balanced_accuracy"] = sk.balanced_accuracy_score(y, p, sample_weight=w)
         if p.any() and not p.all():
             want["matthews_correlation_coefficient"] = sk.matthews_corrcoef(y, p, sample_weight=w)
     return want
+
+
+def widest_gap(y: np.ndarray, s: np.ndarray, w: np.ndarray | None) -> float:
+    if w is None:
+        with np.errstate(divide="ignore"):
+            return float(ks_2samp(s[y], s[~y], method="asymp").statistic)
+    negative, positive, _ = sk.roc_curve(y, s, sample_weight=w, drop_intermediate=False)
+    return float(np.abs(positive - negative).max())
 
 
 def check(rows: dict[str, Any], found: dict[str, Any], mask: np.ndarray) -> None:
@@ -201,6 +211,45 @@ def test_the_interval_of_a_mean_in_0_to_1_stands_on_log_odds(run, warehouse):
     assert row["ci_method"] == "logit"
     want = logit_interval(losses.mean(), losses.var(ddof=1) / 200)
     assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
+
+
+@settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.lists(
+        st.tuples(
+            st.integers(0, 12), st.booleans(), st.sampled_from([0.0, 0.5, 1.0, 3.0]), st.sampled_from("abcdefgh")
+        ),
+        min_size=1,
+        max_size=120,
+    ),
+    weighted=st.booleans(),
+)
+def test_the_gap_of_scores_is_that_of_the_two_sample_test(run, warehouse, data, weighted):
+    """Ties, weights of nothing, slices of one class, and classes of which the positives score lower."""
+    score, label, weight, group = (np.array(column) for column in zip(*data, strict=True))
+    rows = {"score": score / 12, "label": label, "group": group.tolist()}
+    run({**rows, "sample_weight": weight} if weighted else rows, slices=["group"], min_slice_size=0, restate=True)
+    for value, found in {**metrics_of(warehouse, "group"), **metrics_of(warehouse)}.items():
+        among = (group == value) | (value == "all")
+        heavy = among & ((weight > 0) | (not weighted))
+        y, row = label[heavy], found["kolmogorov_smirnov"]
+        if y.any() and not y.all():
+            want = widest_gap(y, rows["score"][heavy], weight[heavy] if weighted else None)
+            assert row["value"] == pytest.approx(want, abs=1e-12)
+        else:
+            assert row["value"] is None
+            assert row["reason"] in ("labels of one class only", "denominator is 0")
+        assert (row["ci_lower"], row["ci_upper"], row["ci_method"]) == (None, None, None)
+
+
+def test_weights_that_are_whole_repeat_rows(run, warehouse):
+    rows = binary_rows(120, seed=11)
+    times = np.arange(120) % 4
+    repeated = {name: np.repeat(np.array(rows[name]), times) for name in ("score", "label")}
+    run({**rows, "sample_weight": times.astype(float)})
+    weighted = metrics_of(warehouse)["all"]["kolmogorov_smirnov"]["value"]
+    run(repeated, name="other")
+    assert metrics_of(warehouse)["all"]["kolmogorov_smirnov"]["value"] == pytest.approx(weighted, abs=1e-12)
 
 
 def test_the_confusion_that_tensorflow_model_analysis_publishes(run, warehouse):

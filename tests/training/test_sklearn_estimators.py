@@ -49,7 +49,7 @@ CASES = [
         (name, label, SMALL.get(name.rpartition(".")[2], {}))
         for name, spec in ESTIMATORS.items()
         for label in (("yes", "colour")[: 1 if spec.is_binary_only else 2] if spec.is_classifier else ("value",))
-        if label != "value" or ("Poisson" not in name and "Gamma" not in name)
+        if spec.form != "kept" and (label != "value" or ("Poisson" not in name and "Gamma" not in name))
     ),
     ("sklearn.linear_model.PoissonRegressor", "count", {}),
     ("sklearn.linear_model.GammaRegressor", "count", {"alpha": 0.1}),
@@ -270,8 +270,8 @@ def test_what_is_refused(warehouse, name, label, params, error, message):
         ({}, "model_type = 'sklearn' needs estimator"),
         ({"ESTIMATOR": "sklearn.linear_model.Rigde"}, 'did you mean "sklearn.linear_model.Ridge"'),
         ({"ESTIMATOR": "Rigde"}, 'did you mean "Ridge"'),
-        ({"ESTIMATOR": "os.system"}, 'no estimator "os.system" among those whose parameters can be kept as data'),
-        ({"ESTIMATOR": "sklearn.svm.SVC"}, 'no estimator "sklearn.svm.SVC"'),
+        ({"ESTIMATOR": "os.system"}, 'no estimator "os.system" among those that can be kept as data'),
+        ({"ESTIMATOR": "sklearn.svm.OneClassSVM"}, 'no estimator "sklearn.svm.OneClassSVM"'),
         ({"ESTIMATOR": "Ridge", "PARAMS": "alpha=1"}, "params = 'alpha=1' is not a struct of named values, a list of"),
         ({"ESTIMATOR": "Ridge", "PARAMS": "[1]"}, "is not a struct of named values"),
         ({"ESTIMATOR": "Ridge", "PARAMS": [1]}, "is not a struct of named values"),
@@ -332,7 +332,8 @@ def test_a_boosting_starts_where_scikit_learn_does(warehouse):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("name", ["sklearn.svm.SVC"], 'names an unknown estimator "sklearn.svm.SVC"'),
+        ("name", ["sklearn.svm.OneClassSVM"], 'names an unknown estimator "sklearn.svm.OneClassSVM"'),
+        ("name", ["sklearn.svm.SVC"], "does not go with the file of the estimator"),
         ("link", ["probit"], 'names an unknown link "probit"'),
         ("link", ["log"], "has a link that does not fit a binary"),
     ],

@@ -14,6 +14,7 @@ from warehouse_ml.cli.output import note
 from warehouse_ml.errors import DefinitionError, ProjectError, TemplateError, did_you_mean
 
 if TYPE_CHECKING:
+    from warehouse_ml.catalog import Node
     from warehouse_ml.places import SourceText
 
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 def command(name: str, as_of: dt.datetime, target: str | None, project: Path) -> None:
     """Show the SQL of a relation, model, evaluation, rule or test as it renders at the clock.
 
+    A rule about promotions is shown for the newest version against the champion.
+
     MODEL@3 or MODEL@champion shows the prediction of that version as SQL over a relation named wml_input.
     """
     from warehouse_ml.catalog import Catalog, Clock
@@ -34,7 +37,7 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
     if "@" in name:
         from warehouse_ml.registry import Registry
 
-        registry = Registry(settings.artifacts)
+        registry = Registry.of(settings)
         model, _, wanted = name.partition("@")
         click.echo(registry.load(registry.get(model, wanted)).scoring_sql, nl=False)
         return
@@ -46,10 +49,24 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
     for node in found:
         if len(found) > 1:
             click.echo(f"-- {node.place}")
-        text = catalog.source_text(node, Clock(as_of))
+        candidate, champion = _versions(settings.artifacts, node, as_of)
+        text = catalog.source_text(node, Clock(as_of, candidate=candidate, champion=champion))
         click.echo(text.text.strip() + "\n")
         if node.id.kind == "model":
             _tell_traps(text, node.name, node.config)
+
+
+def _versions(artifacts: Path, node: Node, as_of: dt.datetime) -> tuple[int | None, int | None]:
+    """Return the two versions that a rule about a promotion is shown for: the newest one, and who serves."""
+    if node.config.get("on") != "promote":
+        return None, None
+    from warehouse_ml.registry import CHAMPION, Registry
+
+    registry = Registry(artifacts)
+    model = registry.name_of(str(node.config.get("model")))
+    versions = registry.versions(model)
+    champion = registry.holder(model, CHAMPION, as_of)
+    return versions[-1].version if versions else 2, champion.version if champion is not None else 1
 
 
 def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any]) -> None:

@@ -66,13 +66,13 @@ def command(
         note(text)
     rows = [window_row(window, is_short=output == "table") for window in windows]
     if output != "table":
-        print_rows(rows, output, window_columns(rows))
+        _print_windows(rows, output)
         return
     if not rows:
         note("nothing is due: every window that has ended is evaluated")
         return
     shown = rows[-_SHOWN_WINDOWS:]
-    print_rows(shown, output, window_columns(shown))
+    _print_windows(shown, output)
     if len(rows) > len(shown):
         note(f"({len(rows) - len(shown)} earlier windows were evaluated too; see wml.evaluations)")
     for window in windows:
@@ -108,7 +108,17 @@ def window_columns(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the columns of windows, those that hold nothing at all left out."""
     first = ["evaluation", "version", "window_start", "n_requests", "n_labelled", "is_mature"]
     rest = dict.fromkeys(name for row in rows for name in row if name not in first)
-    return [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+    names = [*first, *(name for name in rest if any(row.get(name) is not None for row in rows))]
+    # Evaluations of several tasks have metrics of their own each.
+    for row in rows:
+        row.update({name: None for name in names if name not in row})
+    return names
+
+
+def _print_windows(rows: Sequence[dict[str, Any]], output: str) -> None:
+    # A metric that one window has may be missing in another, as where a version called nobody positive.
+    columns = window_columns(rows)
+    print_rows([{name: row.get(name) for name in columns} for row in rows], output, columns)
 
 
 def _named(window: EvaluatedWindow) -> str:

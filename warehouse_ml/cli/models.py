@@ -83,12 +83,33 @@ def show(name: str, output: str, project: Path) -> None:
     print_rows(rows, output, ["property", "value"])
 
 
+@command.command("rows", short_help="Say where the training rows of a version are; read them again if need be.")
+@click.argument("name")
+@format_option
+@project_option
+def rows_(name: str, output: str, project: Path) -> None:
+    """Say where the rows are that a version was trained on: MODEL, MODEL@3, MODEL@challenger.
+
+    A version trained on more rows than [artifacts] max_snapshot_rows of wml.toml keeps only their query. They are read
+    again by it, compared with the version's data_hash, and put beside the versions, where every command finds them.
+    """
+    from warehouse_ml.project import find_project
+    from warehouse_ml.session import open_session
+
+    model, _, wanted = name.partition("@")
+    with open_session(find_project(project)) as session:
+        version = session.registry.get(model, wanted or "champion")
+        path = session.registry.snapshot_path(version)
+    row = {"model": version.model, "version": version.version, "n_rows": version.n_rows, "path": path.as_posix()}
+    print_rows([row], output, list(row))
+
+
 def _registry(project: Path):  # type: ignore[no-untyped-def]
     from warehouse_ml.project import find_project, load_project
     from warehouse_ml.registry import Registry
 
     settings = load_project(find_project(project))
-    return Registry(settings.artifacts), settings
+    return Registry.of(settings), settings
 
 
 def _text(value: object) -> str | None:

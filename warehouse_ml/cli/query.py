@@ -42,7 +42,7 @@ def command(
     from warehouse_ml.functions import Context, expand, placing
     from warehouse_ml.project import find_project, load_project
     from warehouse_ml.registry import Registry
-    from warehouse_ml.session import open_warehouse
+    from warehouse_ml.session import open_warehouse, read_again_by
 
     if (sql is None) == (file is None):
         raise WmlError("give the query itself or --file, one of the two", hint='wml query "select ..."')
@@ -57,7 +57,8 @@ def command(
     settings = load_project(find_project(project))
     warehouse = open_warehouse(settings, settings.target(target), read_only=True)
     try:
-        query = expand(text.rstrip().rstrip(";"), Context(warehouse, Registry(settings.artifacts), as_of), place=place)
+        registry = read_again_by(warehouse, Registry.of(settings))
+        query = expand(text.rstrip().rstrip(";"), Context(warehouse, registry, as_of), place=place)
         with placing(query, warehouse):
             table = warehouse.fetch(query.sql)
     finally:

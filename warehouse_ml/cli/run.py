@@ -10,6 +10,7 @@ import click
 
 from warehouse_ml.cli.options import AS_OF, as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import note, print_rows, status
+from warehouse_ml.cli.retrain import tell_failures
 from warehouse_ml.cli.story import tell_week
 
 _COLLECT_EVERY = 13
@@ -25,7 +26,10 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
     """Do the weekly job: build, predict, evaluate, ask the rules, retrain what they name.
 
     A model without a version is trained first. With --since a year is replayed week by week, each run seeing only
-    what was known then.
+    what was known then; a week in which a rule or a training failed is the last one.
+
+    Exits with 1 if a rule for an alert fired, and with the error's code if a rule or a training failed; all else is
+    done all the same.
     """
     from warehouse_ml.loop import run_job
     from warehouse_ml.project import find_project
@@ -33,16 +37,17 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
 
     clocks = weekly(since, as_of) if since else [as_of]
     rows = []
-    n_alerts = 0
+    n_alerts = failed = 0
     with open_session(find_project(project), target) as session:
         for index, clock in enumerate(clocks):
             if index % _COLLECT_EVERY == 0:
                 gc.collect()
             with status() as say:
                 result = run_job(session, clock, on_step=say)
+            failed = tell_failures(result.failures)
             if len(clocks) > 1 or output == "table":
                 tell_week(result, index + 1, len(clocks))
-            n_alerts += sum(firing.event == "alert" for firing in result.firings)
+            n_alerts += sum(firing.event in ("alert", "fallback") for firing in result.firings)
             rows.append(
                 {
                     "as_of": clock,
@@ -52,7 +57,11 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
                     "trained": ", ".join(f"{row.version.model}@{row.version.version}" for row in result.trained),
                 }
             )
+            if failed:
+                break
     print_rows(rows, output)
+    if failed:
+        return failed
     if not any(row["n_scored"] or row["n_windows"] for row in rows):
         note(
             "nothing was scored: no version served before the clock. To replay history, say where to begin, "

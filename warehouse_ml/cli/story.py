@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warehouse_ml.cli.output import note
-from warehouse_ml.registry import CHAMPION
+from warehouse_ml.registry import CHAMPION, SERVING
 
 if TYPE_CHECKING:
     from warehouse_ml.loop import WeeklyRun
+    from warehouse_ml.rules import Firing
 
 __all__ = ["bar", "tell_week"]
 
@@ -25,7 +26,7 @@ def bar(value: float, low: float, high: float, width: int) -> str:
 
 def tell_week(result: WeeklyRun, number: int, total: int) -> None:
     """Say on stderr what a run did: what was scored, how the champion did, what was trained."""
-    n_scored = sum(row.n_requests for row in result.predicted if row.alias == CHAMPION)
+    n_scored = sum(row.n_requests for row in result.predicted if row.alias in SERVING)
     line = f"[{number:>{len(str(total))}}/{total}] {result.as_of:%d %b %Y}  {n_scored:>7,} scored"
     serving = {row.version for row in result.predicted if row.alias == CHAMPION}
     mature = [window for window in result.evaluated if window.is_mature and window.version in serving]
@@ -42,5 +43,16 @@ def tell_week(result: WeeklyRun, number: int, total: int) -> None:
                 f"        trained {trained.version.model}@{trained.version.version} on {trained.n_train:,} rows "
                 f"in {trained.seconds:.1f} s: {trained.alias or 'no alias'} ({trained.reason})"
             )
+    for model in result.retrained:
+        if model.result == "skipped":
+            note(f"        not trained: {model.due.model} ({model.reason})")
+    fired: dict[tuple[str, str | None], list[Firing]] = {}
     for firing in result.firings:
-        note(f"        rule {firing.rule} fired: " + ", ".join(f"{key} {value}" for key, value in firing.row.items()))
+        fired.setdefault((firing.rule, firing.model), []).append(firing)
+    for (rule, _), (first, *others) in fired.items():
+        more = f" (and {len(others)} more)" if others else ""
+        note(f"        rule {rule} fired: " + ", ".join(f"{key} {value}" for key, value in first.row.items()) + more)
+    for decided in result.decided:
+        note(f"        {decided.model} fell back from version {decided.was} to the safe version {decided.version}")
+    for text in result.notes:
+        note(f"        warning: {text}")

@@ -1,69 +1,10 @@
 -- grain: one row per unit, slice, label, prediction and bin of the score; binary task
--- unit:  n_* count rows, the others are weighted sums; weight_squares is for the effective number of rows
--- null:  label where it is not known at as_of; bin and sums there, and where there is no score
--- sq_* are sums over squared weights, for variances; without weights they would be the same as the plain ones.
+-- unit:  as in cells_binary.sql
+-- null:  as in cells_binary.sql
 -- Counts add up: one pass over the rows makes the finest cells, and every slice is a sum of cells.
 {% set sums = ['score', 'score_squares', 'loss', 'loss_squares', 'brier', 'brier_squares'] %}
 {% set sq_sums = sums if columns.has_weight else [] %}
 {{ create_scratch('wml_bins') }}
-with scored as (
-    select
-        request_rows.unit,
-        {% for name in names %}
-        request_rows.{{ name }},
-        {% endfor %}
-        request_rows.label,
-        request_rows.prediction,
-        request_rows.weight,
-        case when request_rows.label is not null then request_rows.score end as score,
-        case
-            when request_rows.label is null then null
-            when request_rows.score >= 1 then 10
-            else floor(request_rows.score * 10e0) + 1
-        end as bin,
-        -- The logarithm of 0 is clipped at 1e-15, as scikit-learn did up to version 1.2.
-        case
-            when request_rows.label = 1 and request_rows.score < 1e-15 then -ln(1e-15)
-            when request_rows.label = 1 then -ln(request_rows.score)
-            when request_rows.label = 0 and request_rows.score > 1e0 - 1e-15 then -ln(1e-15)
-            when request_rows.label = 0 then -ln(1e0 - request_rows.score)
-        end as loss,
-        (request_rows.score - request_rows.label) * (request_rows.score - request_rows.label) as brier
-    from wml_rows as request_rows
-),
-
-cells as (
-    select
-        scored.unit,
-        {% for name in names %}
-        scored.{{ name }},
-        {% endfor %}
-        scored.label,
-        scored.prediction,
-        scored.bin,
-        count(*) as n_rows,
-        count(scored.score) as n_scored,
-        sum(scored.weight) as weight,
-        sum(scored.weight * scored.weight) as weight_squares,
-        {% for weight, prefix in ([('scored.weight', ''), ('scored.weight * scored.weight', 'sq_')] if columns.has_weight else [('scored.weight', '')]) %}
-        {% set last = loop.last %}
-        {% for name in ['score', 'loss', 'brier'] %}
-        sum({{ weight }} * scored.{{ name }}) as {{ prefix ~ name }},
-        sum({{ weight }} * scored.{{ name }} * scored.{{ name }}) as {{ prefix ~ name }}_squares{% if not (last and loop.last) %},{% endif %}
-
-        {% endfor %}
-        {% endfor %}
-    from scored
-    group by
-        scored.unit,
-        {% for name in names %}
-        scored.{{ name }},
-        {% endfor %}
-        scored.label,
-        scored.prediction,
-        scored.bin
-)
-
 select
     cells.unit,
     {{ grouped_slice(slices, names) }},
@@ -81,7 +22,7 @@ select
     sum(cells.{{ name }}) as {{ name }}{% if not loop.last %},{% endif %}
 
     {% endfor %}
-from cells
+from wml_cells as cells
 group by grouping sets (
     {% for slice in slices %}
     (cells.unit, {% for name in slice.names %}{{ name }}, {% endfor %}cells.label, cells.prediction, cells.bin){% if not loop.last %},{% endif %}

@@ -24,6 +24,7 @@ PREDICTION, LABEL = "(prediction)", "(label)"
 _KINDS = ("numeric", "categorical")
 _EDGES = "wml_drift_edges"
 _REFERENCE = "wml_drift_reference"
+_PROFILE = (_EDGES, _REFERENCE, "wml_drift_reference_cells")
 _LONG = "wml_drift_long"
 _CURRENT = "wml_drift_current"
 _CELLS = "wml_drift_cells"
@@ -56,7 +57,7 @@ _TENTHS = 10
 
 # Bin edges and counted values of reference rows that a hash names, so that a year replayed week by week reads each
 # version's training rows once. The hash and the columns say everything about them.
-_profiles: dict[tuple[Any, ...], tuple[pa.Table, pa.Table]] = {}
+_profiles: dict[tuple[Any, ...], tuple[pa.Table, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def write_drift(
             previous = key
         step.compare_with_training(due)
     if wanted:
-        for table in (_EDGES, _REFERENCE, _CURRENT, _CELLS, _SCORES, _TOLD):
+        for table in (*_PROFILE, _CURRENT, _CELLS, _SCORES, _TOLD):
             _drop(warehouse, table)
 
 
@@ -208,9 +209,8 @@ class _Step:
         key = (warehouse.engine, drift.reference_hash, *(tuple(column.values()) for column in self._columns))
         kept = _profiles.get(key) if drift.reference_hash else None
         if kept is not None:
-            edges, values = kept
-            warehouse.load(Relation(_EDGES), edges, temporary=True)
-            warehouse.load(Relation(_REFERENCE), values, temporary=True)
+            for table, rows in zip(_PROFILE, kept, strict=True):
+                warehouse.load(Relation(table), rows, temporary=True)
             return
         given = list(self._names["given"])
         if drift.label is not None:
@@ -220,14 +220,16 @@ class _Step:
             self._load_scores(drift.scores())
         self._long(drift.reference_sql, given=given, is_current=False, has_scores=has_scores)
         self._run("drift_edges.sql")
-        edges = self._fetch(_EDGES)
-        n_values = sum(edges["n_rows"].to_pylist()) / _TENTHS
+        n_values = sum(self._fetch(_EDGES)["n_rows"].to_pylist()) / _TENTHS
         is_kept = drift.reference_hash is not None and n_values <= _MOST_KEPT_VALUES
         self._run("drift_placed.sql", table=_REFERENCE, is_counted=is_kept)
+        self._run("drift_reference_cells.sql")
         if not is_kept:
             return
-        _profiles[key] = (edges, self._fetch(_REFERENCE))
-        while len(_profiles) > 1 and sum(values.nbytes for _, values in _profiles.values()) > _MOST_KEPT_BYTES:
+        _profiles[key] = tuple(self._fetch(table) for table in _PROFILE)
+        while (
+            len(_profiles) > 1 and sum(rows.nbytes for kept in _profiles.values() for rows in kept) > _MOST_KEPT_BYTES
+        ):
             _profiles.pop(next(iter(_profiles)))
 
     def compare_with_training(self, due: Sequence[Mapping[str, Any]]) -> None:
@@ -246,6 +248,7 @@ class _Step:
         self._long(drift.current_sql, {**version, **bounds}, joined=self._outputs, is_current=False)
         self._run("drift_edges.sql")
         self._run("drift_placed.sql", table=_REFERENCE, is_counted=False)
+        self._run("drift_reference_cells.sql")
         parameters = {"version": drift.version, "as_of": self._as_of, "unit": row["unit"]}
         self._current(parameters, [row])
         self._write("previous")

@@ -7,54 +7,43 @@
 -- their order. Where one side's function lies above the other's all through a cell, the area between the two follows
 -- from sums; where a cell cannot hold the largest distance, its ends do. Only the cells that are left are looked into.
 {{ create_scratch('wml_drift_cells') }}
-with placed as (
+with side_cells as (
     select
         reference.unit,
         reference.input,
         reference.text,
         reference.cell,
         reference.low,
-        reference.number,
+        reference.lowest,
+        reference.highest,
         reference.n_rows as n_reference,
-        0 as n_current
-    from wml_drift_reference as reference
+        0 as n_current,
+        reference.number_sum as reference_sum,
+        0e0 as current_sum
+    from wml_drift_reference_cells as reference
     union all
     select
         counted.unit,
         counted.input,
         counted.text,
         counted.cell,
-        counted.low,
-        counted.number,
+        min(counted.low) as low,
+        min(counted.number) as lowest,
+        max(counted.number) as highest,
         0 as n_reference,
-        counted.n_rows as n_current
+        sum(counted.n_rows) as n_current,
+        0e0 as reference_sum,
+        sum(counted.n_rows * (counted.number - counted.low)) as current_sum
     from wml_drift_current as counted
     where counted.input <> 'output_label'
         -- A label that is not known says nothing of the labels.
         or counted.text is not null
         or counted.number is not null
-),
-
-side_cells as (
-    select
-        placed.unit,
-        placed.input,
-        placed.text,
-        placed.cell,
-        min(placed.low) as low,
-        min(placed.number) as lowest,
-        max(placed.number) as highest,
-        sum(placed.n_reference) as n_reference,
-        sum(placed.n_current) as n_current,
-        -- From the bucket's own start, so that little is lost where numbers are large and lie close together.
-        sum(placed.n_reference * (placed.number - placed.low)) as reference_sum,
-        sum(placed.n_current * (placed.number - placed.low)) as current_sum
-    from placed
     group by
-        placed.unit,
-        placed.input,
-        placed.text,
-        placed.cell
+        counted.unit,
+        counted.input,
+        counted.text,
+        counted.cell
 ),
 
 current_units as (

@@ -2,8 +2,8 @@
 -- unit:  the column's own; edges as edge_1 to edge_9 in each row, edge i being the value that i tenths of the reference
 --        rows do not exceed; low and high are where the tenth begins and ends; stddev divides by n
 -- null:  none; a column that is null or not finite in every reference row has no row
--- n_cells is how many cells a tenth is cut into: as chance moves a distribution function by a share of 1 / sqrt(n), that
--- leaves few cells in which two alike may cross, and few cells besides.
+-- n_cells is how many cells a tenth is cut into: about one for a hundred rows, so that few cells are left in which two
+-- alike may cross, and few rows in each.
 {{ create_scratch('wml_drift_edges') }}
 with cuts as (
     select
@@ -22,7 +22,7 @@ select
     cuts.input,
     tenths.tenth,
     cuts.stddev,
-    floor(greatest(16e0, least(2000e0, sqrt(cuts.n_rows)))) as n_cells,
+    floor(greatest(16e0, least(2000e0, cuts.n_rows / 1000e0))) as n_cells,
     cuts.n_rows,
     case when tenths.tenth = 1 then cuts.lowest else {{ element('cuts.edges', 'tenths.tenth - 1') }} end as low,
     case when tenths.tenth = 10 then cuts.highest else {{ element('cuts.edges', 'tenths.tenth') }} end as high,

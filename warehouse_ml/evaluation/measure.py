@@ -54,7 +54,7 @@ def measure(
         if due:
             steps.run("due_rows.sql")
             refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
-            run_measures(steps, spec, columns)
+            run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
         found = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)

@@ -29,7 +29,7 @@
     'false_negatives': 'fn',
 } %}
 {% set others = ['label_coverage', 'balanced_accuracy', 'f1_score', 'matthews_correlation_coefficient', 'roc_auc',
-    'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio', 'mean_prediction'] %}
+    'average_precision', 'kolmogorov_smirnov', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio', 'mean_prediction'] %}
 {% set outcomes = {'tp': (1, 1), 'fp': (0, 1), 'tn': (0, 0), 'fn': (1, 0)} %}
 {# Each group of outcomes that a rate is over. #}
 {% set groups = {
@@ -333,6 +333,7 @@ parts as (
                 ({{ safe_divide('totals.tp', 'totals.positive') }} + {{ safe_divide('totals.tn', 'totals.negative') }}) / 2e0
             when 'roc_auc' then ranking.roc_auc
             when 'average_precision' then ranking.average_precision
+            when 'kolmogorov_smirnov' then ranking.kolmogorov_smirnov
         end as ready,
         case metric_names.metric
             {% for name, (counted, among) in rates.items() %}
@@ -385,6 +386,7 @@ parts as (
             when 'calibration_ratio' then totals.n_positive
             when 'balanced_accuracy' then least(totals.n_positive, totals.n_negative)
             when 'roc_auc' then least(totals.n_positive, totals.n_negative)
+            when 'kolmogorov_smirnov' then least(totals.n_positive, totals.n_negative)
             else totals.n_everybody
         end as n_own
     from totals
@@ -440,11 +442,13 @@ select
         when parts.n_rows = 0 then 'no predictions'
         when parts.n_scored = 0
             and parts.metric in (
-                'roc_auc', 'average_precision', 'log_loss', 'brier_score', 'expected_calibration_error', 'calibration_ratio',
-                'mean_prediction'
+                'roc_auc', 'average_precision', 'kolmogorov_smirnov', 'log_loss', 'brier_score', 'expected_calibration_error',
+                'calibration_ratio', 'mean_prediction'
             ) then 'no scores'
         when parts.n_rarer = 0
-            and parts.metric in ('roc_auc', 'average_precision', 'balanced_accuracy', 'matthews_correlation_coefficient')
+            and parts.metric in (
+                'roc_auc', 'average_precision', 'kolmogorov_smirnov', 'balanced_accuracy', 'matthews_correlation_coefficient'
+            )
             then 'labels of one class only'
         else 'denominator is 0'
     end as null_reason

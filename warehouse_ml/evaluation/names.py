@@ -14,8 +14,15 @@ METRICS: Mapping[str, tuple[str, ...]] = {
         *("n_positive", "true_positives", "false_positives", "true_negatives", "false_negatives"),
         *("selection_rate", "prevalence", "accuracy", "balanced_accuracy", "precision", "recall", "specificity"),
         *("false_positive_rate", "false_negative_rate", "npv", "false_discovery_rate", "false_omission_rate"),
-        *("f1_score", "matthews_correlation_coefficient", "roc_auc", "average_precision", "log_loss", "brier_score"),
-        *("expected_calibration_error", "calibration_ratio", "mean_prediction", "mean_label"),
+        *("f1_score", "matthews_correlation_coefficient", "roc_auc", "average_precision", "kolmogorov_smirnov"),
+        *(
+            "log_loss",
+            "brier_score",
+            "expected_calibration_error",
+            "calibration_ratio",
+            "mean_prediction",
+            "mean_label",
+        ),
     ),
     "multiclass": (
         *_OF_ANY_TASK,
@@ -33,7 +40,8 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 BETTER: Mapping[str, tuple[str, ...]] = {
     "higher": (
         *("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "npv", "f1_score"),
-        *("matthews_correlation_coefficient", "roc_auc", "average_precision", "r2_score", "explained_variance"),
+        *("matthews_correlation_coefficient", "roc_auc", "average_precision", "kolmogorov_smirnov"),
+        *("r2_score", "explained_variance"),
         *(f"{name}_{how}" for name in ("precision", "recall", "f1") for how in ("macro", "micro", "weighted")),
         "label_coverage",
     ),

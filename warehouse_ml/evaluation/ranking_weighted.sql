@@ -1,6 +1,6 @@
 -- grain: one row per unit and slice in which a label is known; binary task with weights
--- unit:  roc_auc and average_precision in [0, 1], over weights, and their variances
--- null:  roc_auc where only one class is there, average_precision where no label is positive, a variance of fewer than two
+-- unit:  roc_auc, average_precision and kolmogorov_smirnov in [0, 1], over weights, and the variances of the first two
+-- null:  roc_auc and kolmogorov_smirnov where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- As ranking.sql, with sums of weights for counts; windowed sums cost about three times as much as ranks.
 {{ create_scratch('wml_ranking') }}
 with slices as (
@@ -84,6 +84,7 @@ placed as (
         1e0 - {{ safe_divide('ranked.negative_from - ranked.negative / 2e0', 'ranked.all_negative') }} as positive_placement,
         {{ safe_divide('ranked.positive_from - ranked.positive / 2e0', 'ranked.all_positive') }} as negative_placement,
         {{ safe_divide('ranked.positive_from', 'ranked.positive_from + ranked.negative_from') }} as precision_at_score,
+        abs({{ safe_divide('ranked.positive_from', 'ranked.all_positive') }} - {{ safe_divide('ranked.negative_from', 'ranked.all_negative') }}) as separation,
         ranked.positive_from + ranked.negative_from - case
             when (ranked.positive_from + ranked.negative_from) * ranked.positive > (1e0 + 1e-9) * ranked.positive_squares
                 then ranked.positive_squares / nullif(ranked.positive, 0e0)
@@ -99,6 +100,7 @@ buckets as (
     select
         placed.slice_id,
         placed.bucket,
+        max(placed.separation) as separation,
         {% for side in ['positive', 'negative'] %}
         sum(placed.{{ side }}) as {{ side }},
         sum(placed.{{ side }}_squares) as {{ side }}_squares,
@@ -128,6 +130,7 @@ summed as (
         buckets.sq_{{ side }}_placement,
         buckets.sq_{{ side }}_placement_squares,
         {% endfor %}
+        buckets.separation,
         buckets.precision_sum,
         buckets.sq_precision,
         buckets.sq_precision_squares,
@@ -152,6 +155,7 @@ sums as (
         sum(summed.sq_{{ side }}_placement) as sq_{{ side }}_placement,
         sum(summed.sq_{{ side }}_placement_squares) as sq_{{ side }}_placement_squares,
         {% endfor %}
+        max(summed.separation) as separation,
         sum(summed.precision_sum) as precision_sum,
         -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
         sum(
@@ -181,7 +185,9 @@ select
         when sums.positive * sums.positive > (1e0 + 1e-12) * sums.positive_squares
             then sums.positive * sums.positive - sums.positive_squares
     end as average_precision_variance,
-    {{ safe_divide('sums.positive * sums.positive', 'sums.positive_squares') }} as n_positive
+    {{ safe_divide('sums.positive * sums.positive', 'sums.positive_squares') }} as n_positive,
+    -- Rounding of the sums goes no further than everything.
+    case when sums.separation > 1e0 then 1e0 else sums.separation end as kolmogorov_smirnov
 from sums
 inner join slices
     on sums.slice_id = slices.slice_id

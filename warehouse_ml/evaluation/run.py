@@ -12,10 +12,12 @@ from warehouse_ml.evaluation.compare import write_comparisons
 from warehouse_ml.evaluation.drift import DriftInput, write_drift
 from warehouse_ml.evaluation.fairness import write_fairness
 from warehouse_ml.evaluation.join import JoinColumns, join_columns
+from warehouse_ml.evaluation.ranking import SCRATCH as RANKING
+from warehouse_ml.evaluation.ranking import rank
 from warehouse_ml.evaluation.search import search_slices
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
-from warehouse_ml.evaluation.suppression import suppress
+from warehouse_ml.evaluation.suppress import suppress
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EvaluatedWindow", "evaluate"]
@@ -24,8 +26,9 @@ SCRATCH = (
     "wml_joined",
     "wml_due",
     "wml_rows",
+    "wml_cells",
     "wml_bins",
-    "wml_ranking",
+    *RANKING,
     "wml_moments",
     "wml_medians",
     "wml_confusion",
@@ -37,7 +40,10 @@ SCRATCH = (
     "wml_compared",
     "wml_tested",
 )
-_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices")
+_RESULTS = ("evaluations", "metrics", "fairness", "disparities", "calibration", "drift", "worst_slices", "metric_cells")
+
+MOST_CELLS = 10_000
+"""A version and window with more cells than this, and than a tenth of its rows, keeps none."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ def evaluate(
             if any(row["is_replacement"] for row in due):
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
-            run_measures(steps, spec, columns)
+            run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
             if spec.slices and spec.min_slice_size:
                 suppress(steps, spec)
             # Whether a label is late or will never come is known only with a time that it became known.
@@ -139,6 +145,8 @@ def evaluate(
                 warnings = {row["unit"]: row["warning"] for row in steps.fetch("label_warnings_list.sql")}
             steps.run("write_evaluations.sql", has_warnings=has_warnings)
             steps.run("write_metrics.sql")
+            if spec.keep_cells:
+                steps.run("write_cells.sql", fields=steps.slice_fields, most_cells=MOST_CELLS)
             if spec.slices:
                 write_fairness(steps, spec)
             if spec.task == "binary" and columns.has_score:
@@ -172,10 +180,11 @@ def evaluate(
     ]
 
 
-def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
+def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, n_rows: int) -> None:
+    steps.run(f"cells_{spec.task}.sql")
     if spec.task == "binary":
         steps.run("bins.sql")
-        steps.run("ranking_weighted.sql" if columns.has_weight else "ranking.sql")
+        rank(steps, spec, columns, n_rows)
     elif spec.task == "regression":
         steps.run("moments.sql")
         steps.run("medians.sql")

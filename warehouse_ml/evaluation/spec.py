@@ -35,6 +35,7 @@ _KEYS = (
     "thresholds",
     "drift_reference",
     "search",
+    "keep_cells",
 )
 REFERENCES = ("majority", "best")
 """The largest group; the group whose value is best."""
@@ -85,6 +86,8 @@ class EvaluationSpec:
         What drift is measured from: the training rows, or the window before.
     search : tuple of str
         Columns that a search for the worst slices looks at; those of the slices if empty.
+    keep_cells : bool
+        Whether the finest cells are kept, from which windows and slices can be put together anew.
     """
 
     name: str
@@ -103,6 +106,7 @@ class EvaluationSpec:
     thresholds: tuple[float, ...] = ()
     drift_reference: str = "training"
     search: tuple[str, ...] = ()
+    keep_cells: bool = True
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any], *, place: str, definition_hash: str) -> EvaluationSpec:
@@ -149,6 +153,7 @@ class EvaluationSpec:
                 "drift_reference", config.get("drift_reference"), DRIFT_REFERENCES, "training", place
             ),
             search=_search(config.get("search"), place),
+            keep_cells=_flag("keep_cells", config.get("keep_cells", True), place),
         )
 
     @property

@@ -77,6 +77,11 @@ class Steps:
             for name in (*self._parameters, "restate")
         }
 
+    @property
+    def slice_fields(self) -> dict[str, str]:
+        """Each slice column, and where ``wml_cells`` has it."""
+        return {item["column"]: f"cells.{item['name']}" for item in self._names["slice_columns"]}
+
     def run(self, file: str, *, restate: bool = False, join_sql: str = "", **names: Any) -> None:
         """Run a statement; ``join_sql`` is the user's own query, where it has it."""
         sql = self._render(file, {**names, "join_sql": join_sql})

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from warehouse_ml.evaluation.steps import Steps
-
-__all__ = ["FAMILIES", "suppress"]
+__all__ = ["FAMILIES", "Slices", "hidden_slices", "protected"]
 
 FAMILIES = {
     "binary": {
         1: ("selection_rate", "mean_prediction", "log_loss", "brier_score", "expected_calibration_error"),
-        2: ("n_positive", "prevalence", "mean_label", "calibration_ratio", "average_precision", "roc_auc"),
+        2: (
+            "n_positive",
+            "prevalence",
+            "mean_label",
+            "calibration_ratio",
+            "average_precision",
+            "roc_auc",
+            "kolmogorov_smirnov",
+        ),
     },
     "multiclass": {},
     "regression": {},
@@ -51,30 +57,14 @@ class Slices:
     key : array of int, shape (n_slices,)
         The key of each slice.
     n_rows : array of float, shape (n_slices,)
+    fixed : array of bool, shape (n_slices,)
+        Those that are always shown.
     """
 
     member: np.ndarray
     key: np.ndarray
     n_rows: np.ndarray
-
-
-def suppress(steps: Steps, spec: EvaluationSpec) -> None:
-    """Hide what tells of slices that are too small, in ``wml_metric``.
-
-    Parameters
-    ----------
-    steps : Steps
-        With ``wml_rows`` and ``wml_metric`` at hand.
-    spec : EvaluationSpec
-        Its ``groupings`` are the keys whose slices are shown.
-    """
-    cells = steps.fetch_arrow("suppression_cells.sql")
-    families = FAMILIES[spec.task]
-    n_families = 3 if spec.task == "binary" else 1
-    hidden = hidden_slices(cells, spec, n_families)
-    if hidden.num_rows:
-        steps.load("wml_hidden", hidden)
-        steps.run("suppress.sql", families=families, n_families=n_families)
+    fixed: np.ndarray
 
 
 def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.Table:
@@ -83,7 +73,8 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
     Parameters
     ----------
     cells : pyarrow.Table
-        unit, the slice columns, n_rows, n_positive, n_negative, n_selected and n_rejected of each finest cell.
+        unit, the slice columns, n_rows, n_positive, n_negative, n_selected and n_rejected of each finest cell; of
+        further thresholds n_selected_1, n_rejected_1 and so on, and of own metrics over rows n_own_0 and so on.
     spec : EvaluationSpec
     n_families : int
         3 for a binary task, else 1.
@@ -91,8 +82,9 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
     Returns
     -------
     pyarrow.Table
-        unit, slice_set, slice_value; hidden_from, the first family that is hidden; small_from, the first that is hidden
-        because the slice is too small, or ``n_families + 1``.
+        unit, slice_set, slice_value; scope, the metrics that are meant: ``''`` for those of the families, ``'@0.3'``
+        for the rates at a further threshold, or the name of an own metric; hidden_from, the first family that is hidden;
+        small_from, the first that is hidden because the slice is too small, or ``n_families + 1``.
     """
     import numpy as np
     import pyarrow as pa
@@ -101,32 +93,41 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
     keys = [(), *([positions[name] for name in names] for names in spec.groupings)]
     texts = [cells.column(f"slice_{index}") for index in range(len(positions))]
     codes = [_codes(text) for text in texts]
-    counts = {name: cells.column(f"n_{name}").to_numpy().astype(float) for name in _COUNTED}
+    counts = {name[2:]: cells.column(name).to_numpy().astype(float) for name in cells.column_names if name[:2] == "n_"}
     found: list[dict[str, Any]] = []
     units = cells.column("unit").to_numpy()
     for unit in np.unique(units):
         rows = np.flatnonzero(units == unit)
         slices = _slices(keys, [code[rows] for code in codes], counts["rows"][rows])
-        sizes = _sizes(slices, {name: values[rows] for name, values in counts.items()}, n_families)
-        hidden_from, small_from = _depths(slices, sizes, spec.min_slice_size)
-        for slice_ in np.flatnonzero(hidden_from <= n_families):
-            key = int(slices.key[slice_])
-            cell = rows[np.flatnonzero(slices.member[key] == slice_)[0]]
-            found.append(
-                {
-                    "unit": int(unit),
-                    "slice_set": key,
-                    "slice_value": ", ".join(texts[index][int(cell)].as_py() for index in keys[key]),
-                    "hidden_from": int(hidden_from[slice_]),
-                    "small_from": int(small_from[slice_]),
-                }
-            )
-    types = {"unit": pa.int64(), "slice_set": pa.int64(), "slice_value": pa.string()}
-    types |= {"hidden_from": pa.int64(), "small_from": pa.int64()}
-    return pa.Table.from_pylist(found, pa.schema(list(types.items())))
+        sums = {name: _sums(slices.member, values[rows], len(slices.key)) for name, values in counts.items()}
+        depths = _depths(slices, sums, spec, n_families)
+        depths |= _own_depths(
+            slices, {name: values[rows] for name, values in counts.items()}, depths[""][0], spec, n_families
+        )
+        for scope, (hidden_from, small_from) in depths.items():
+            for slice_ in np.flatnonzero(hidden_from <= n_families):
+                key = int(slices.key[slice_])
+                cell = rows[np.flatnonzero(slices.member[key] == slice_)[0]]
+                found.append(
+                    {
+                        "unit": int(unit),
+                        "slice_set": key,
+                        "slice_value": ", ".join(texts[index][int(cell)].as_py() for index in keys[key]),
+                        "scope": scope,
+                        "hidden_from": int(hidden_from[slice_]),
+                        "small_from": int(small_from[slice_]),
+                    }
+                )
+    return pa.Table.from_pylist(found, hidden_schema())
 
 
-_COUNTED = ("rows", "positive", "negative", "selected", "rejected")
+def hidden_schema() -> pa.Schema:
+    """Return the columns of what is hidden."""
+    import pyarrow as pa
+
+    texts = {"slice_value": pa.string(), "scope": pa.string()}
+    names = ("unit", "slice_set", "slice_value", "scope", "hidden_from", "small_from")
+    return pa.schema([(name, texts.get(name, pa.int64())) for name in names])
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
@@ -146,7 +147,8 @@ def _slices(keys: Sequence[Sequence[int]], codes: Sequence[np.ndarray], n_rows: 
         members.append(slice_of + len(of_key))
         of_key += [number] * (int(slice_of.max()) + 1)
     member = np.array(members)
-    return Slices(member, np.array(of_key), _sums(member, n_rows, len(of_key)))
+    of_slice = np.array(of_key)
+    return Slices(member, of_slice, _sums(member, n_rows, len(of_key)), of_slice == 0)
 
 
 def _sums(member: np.ndarray, values: np.ndarray, n_slices: int) -> np.ndarray:
@@ -155,32 +157,79 @@ def _sums(member: np.ndarray, values: np.ndarray, n_slices: int) -> np.ndarray:
     return np.bincount(member.ravel(), np.tile(values, len(member)), minlength=n_slices)
 
 
-def _sizes(slices: Slices, counts: dict[str, np.ndarray], n_families: int) -> list[np.ndarray]:
-    """Return the smallest number of rows that a metric of each family hangs on, the families before it included.
+def _rarest(sums: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """Return the smallest of some numbers of rows; rows that are not there need no hiding."""
+    import numpy as np
 
-    Rows that are not there need no hiding.
+    found: np.ndarray = np.min([np.where(sums[name] > 0, sums[name], np.inf) for name in names], axis=0)
+    return found
+
+
+def _depths(
+    slices: Slices, sums: dict[str, np.ndarray], spec: EvaluationSpec, n_families: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return, by scope, the first family of each slice that is hidden, and the first that is because it is small.
+
+    The last family hangs on the decisions, which each threshold makes anew.
     """
     import numpy as np
 
-    sums = {name: _sums(slices.member, values, len(slices.key)) for name, values in counts.items()}
-    sums = {name: np.where(values > 0, values, np.inf) for name, values in sums.items()}
-    labels = np.minimum(sums["positive"], sums["negative"])
-    decisions = np.minimum(sums["selected"], sums["rejected"])
-    return [sums["rows"], labels, np.minimum(labels, decisions)][:n_families]
-
-
-def _depths(slices: Slices, sizes: Sequence[np.ndarray], least: int) -> tuple[np.ndarray, np.ndarray]:
-    import numpy as np
-
-    hidden_from = np.full(len(slices.key), len(sizes) + 1)
+    families = (("rows",), ("positive", "negative"), ("selected", "rejected"))
+    thresholds = spec.thresholds if "selected_1" in sums else ()
+    lasts = {"": families[n_families - 1]}
+    lasts |= {f"@{at}": (f"selected_{i}", f"rejected_{i}") for i, at in enumerate(thresholds, start=1)}
+    hidden_from = np.full(len(slices.key), n_families + 1)
     small_from = hidden_from.copy()
     hidden = np.zeros(len(slices.key), dtype=bool)
-    for family, size in enumerate(sizes, start=1):
-        small = (size < least) & (slices.key > 0)
-        small_from[small] = np.minimum(small_from[small], family)
-        hidden = protected(slices, hidden | small)
-        hidden_from[hidden] = np.minimum(hidden_from[hidden], family)
-    return hidden_from, small_from
+    found = {}
+    for family, names in enumerate(families[: n_families - 1], start=1):
+        hidden = _deeper(slices, _rarest(sums, names), hidden, family, (hidden_from, small_from), spec.min_slice_size)
+    for scope, names in lasts.items():
+        found[scope] = (hidden_from.copy(), small_from.copy())
+        _deeper(slices, _rarest(sums, names), hidden, n_families, found[scope], spec.min_slice_size)
+    return found
+
+
+def _deeper(
+    slices: Slices,
+    size: np.ndarray,
+    hidden: np.ndarray,
+    family: int,
+    depths: tuple[np.ndarray, np.ndarray],
+    least: int,
+) -> np.ndarray:
+    import numpy as np
+
+    hidden_from, small_from = depths
+    small = (size < least) & ~slices.fixed
+    small_from[small] = np.minimum(small_from[small], family)
+    deeper = protected(slices, hidden | small)
+    hidden_from[deeper] = np.minimum(hidden_from[deeper], family)
+    return deeper
+
+
+def _own_depths(
+    slices: Slices, counts: dict[str, np.ndarray], hidden_from: np.ndarray, spec: EvaluationSpec, n_families: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the same of metrics over rows, which add up over the cells that have rows of them.
+
+    Nobody knows what such a metric tells, so it is hidden wherever the last family is.
+    """
+    import numpy as np
+
+    found = {}
+    for metric in spec.metrics:
+        if metric.over != "rows":
+            continue
+        n_rows = counts[metric.column]
+        there = n_rows > 0
+        sums = _sums(slices.member, n_rows, len(slices.key))
+        own = Slices(slices.member[:, there], slices.key, sums, slices.fixed)
+        depths = (np.full(len(slices.key), n_families + 1), np.full(len(slices.key), n_families + 1))
+        hidden = (hidden_from <= n_families) & (sums > 0)
+        _deeper(own, np.where(sums > 0, sums, np.inf), hidden, n_families, depths, spec.min_slice_size)
+        found[metric.name] = depths
+    return found
 
 
 def protected(slices: Slices, hidden: np.ndarray) -> np.ndarray:
@@ -194,13 +243,17 @@ def protected(slices: Slices, hidden: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of bool, shape (n_slices,)
-        A slice that is everything remains derivable: the overall row is always shown.
+        What follows from slices that are always shown remains derivable.
     """
     import numpy as np
 
     hidden = hidden.copy()
-    # A slice that is everything is the overall row, which is always shown.
+    if not hidden.any():
+        return hidden
+    # What the slices that are always shown tell cannot be hidden, such as a slice that is everything.
     hopeless = slices.n_rows == slices.n_rows[0]
+    if slices.fixed.sum() > 1:
+        hopeless = hopeless | _derivable(slices, ~slices.fixed)
     while hidden.any():
         derived = np.flatnonzero(_derivable(slices, hidden) & ~hopeless)
         if not len(derived):
@@ -228,7 +281,8 @@ def _derivable(slices: Slices, hidden: np.ndarray) -> np.ndarray:
     import numpy as np
 
     n_slices = len(slices.key)
-    n_cells = np.bincount(slices.member.ravel(), minlength=n_slices)
+    # A slice without a cell has no sum to see, nor to hide.
+    n_cells = np.maximum(np.bincount(slices.member.ravel(), minlength=n_slices), 1)
     scale = np.where(hidden, 0.0, 1.0 / np.sqrt(n_cells))
 
     def forward(change: np.ndarray) -> np.ndarray:
@@ -264,8 +318,11 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
     cells = np.flatnonzero(slices.member[own] == slice_)
     for key in range(1, len(slices.member)):
         parts: np.ndarray = np.unique(slices.member[key, cells])
-        if key != own and slices.n_rows[parts].sum() == slices.n_rows[slice_] and not hidden[parts].any():
-            return parts
+        free: np.ndarray = parts[~slices.fixed[parts]]
+        if key == own or not len(free) or hidden[parts].any():
+            continue
+        if slices.n_rows[parts].sum() == slices.n_rows[slice_]:
+            return free
     for key in range(len(slices.member)):
         wholes: np.ndarray = np.unique(slices.member[key, cells])
         if key == own or len(wholes) > 1 or hidden[wholes[0]]:
@@ -273,9 +330,9 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
         parts = np.unique(slices.member[own, slices.member[key] == wholes[0]])
         others: np.ndarray = parts[parts != slice_]
         if slices.n_rows[parts].sum() == slices.n_rows[wholes[0]] and not hidden[others].any():
-            if len(others):
-                return others
-            if key:
+            if not slices.fixed[others].all():
+                return others[~slices.fixed[others]]
+            if not len(others) and not slices.fixed[wholes[0]]:
                 return wholes
     return none
 
@@ -287,9 +344,9 @@ def _near(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarray:
     own = slices.key[slice_]
     crossing = np.unique(slices.member[1:, slices.member[own] == slice_])
     touched = np.unique(slices.member[own, np.isin(slices.member[1:], crossing).any(axis=0)])
-    everything = np.flatnonzero(slices.key > 0)
+    everything = np.flatnonzero(~slices.fixed)
     for choice in (touched, crossing, everything[slices.key[everything] == own], everything):
-        shown: np.ndarray = choice[~hidden[choice]]
+        shown: np.ndarray = choice[~hidden[choice] & ~slices.fixed[choice] & (slices.n_rows[choice] > 0)]
         if len(shown):
             return shown
     return np.empty(0, dtype=np.int64)

@@ -177,6 +177,8 @@ def _other_kind(call: Call, parameters: Parameters, what: str) -> DefinitionErro
         instead = "ml.centroids"
     elif parameters.task == "projection":
         instead = "ml.principal_components and ml.principal_component_info"
+    elif parameters.kept is not None:
+        instead = "ml.predict and ml.evaluate"
     elif parameters.trees is not None:
         instead = "ml.feature_importance and ml.global_explain"
     return DefinitionError(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from warehouse_ml.catalog import Clock, Node
+from warehouse_ml.errors import RowsNotKeptError
 from warehouse_ml.evaluation import (
     DriftInput,
     EvaluatedWindow,
@@ -17,7 +18,7 @@ from warehouse_ml.evaluation import (
     window_before,
 )
 from warehouse_ml.functions import held_out_side, placing
-from warehouse_ml.registry import CHAMPION, StoredVersion
+from warehouse_ml.registry import SERVING, StoredVersion
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
@@ -65,7 +66,7 @@ def evaluate_nodes(
                 as_of=as_of,
                 restate=restate,
                 since=since,
-                drift=_drift_inputs(session, spec, spec.model, since) if spec.model else [],
+                drift=_drift_inputs(session, spec, spec.model, since, on_note) if spec.model else [],
                 search=search,
                 on_note=on_note,
             )
@@ -80,13 +81,16 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     return since
 
 
-def _drift_inputs(session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None) -> list[DriftInput]:
+def _drift_inputs(
+    session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None, on_note: OnStep | None
+) -> list[DriftInput]:
     """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
     engine = session.warehouse.engine
     inputs = []
     serving = {
         period.version
-        for period in session.registry.periods(model, CHAMPION)
+        for alias in SERVING
+        for period in session.registry.periods(model, alias)
         if since is None or period.until is None or period.until > since
     }
     for version in session.registry.versions(model):
@@ -104,7 +108,12 @@ def _drift_inputs(session: Session, spec: EvaluationSpec, model: str, since: dt.
         values = {
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
-        path = session.registry.snapshot_path(version).as_posix()
+        try:
+            path = session.registry.snapshot_path(version).as_posix()
+        except RowsNotKeptError as error:
+            if on_note:
+                on_note(f"no drift from the training of {model}@{version.version}: {error.what}")
+            continue
         # Outputs are compared where the evaluation judges what the model predicts.
         has_outputs = parameters.task == spec.task and bool(parameters.label)
         inputs.append(

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.building import Built
+from warehouse_ml.decisions import Decided
 from warehouse_ml.evaluation import EvaluatedWindow
+from warehouse_ml.loop.deciding import fall_back_where_due
 from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.retrain import Retrained, retrain
 from warehouse_ml.loop.steps import build_step, predict_nodes, train_step
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted
-from warehouse_ml.rules import Firing, fire
+from warehouse_ml.rules import INPUT_RETRAINED, Failure, Firing, fire
 from warehouse_ml.session import Session
 from warehouse_ml.training import Trained
 
@@ -33,6 +36,14 @@ class WeeklyRun:
     evaluated : list of EvaluatedWindow
     firings : list of Firing
     trained : list of Trained
+    decided : list of Decided
+        Fallbacks to the safe version.
+    notes : list of str
+        What kept a model from falling back.
+    retrained : list of Retrained
+        What became of each model that was due, those among ``trained`` included that had a version before.
+    failures : list of Failure
+        The rules that could not be asked and the models that could not be trained again; all else was done.
     """
 
     as_of: dt.datetime
@@ -41,6 +52,10 @@ class WeeklyRun:
     evaluated: list[EvaluatedWindow] = field(default_factory=list)
     firings: list[Firing] = field(default_factory=list)
     trained: list[Trained] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    retrained: list[Retrained] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 def run_job(
@@ -53,7 +68,8 @@ def run_job(
     """Do the weekly job at a clock: build, predict, evaluate, ask the rules, retrain what they name.
 
     A model without a version is trained first. ``aliases`` are those whose versions answer now; a challenger that is
-    left out catches up whenever it is not.
+    left out catches up whenever it is not. A rule or a retraining that fails keeps nothing else from being done: it is
+    among the ``failures``.
     """
     catalog = session.catalog
     result = WeeklyRun(as_of)
@@ -64,9 +80,27 @@ def run_job(
     result.built.extend(build_step(session, as_of, on_step=on_step))
     result.predicted.extend(predict_nodes(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(evaluate_nodes(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
-    result.firings.extend(fire(session.warehouse, catalog, session.reader, as_of, events=("retrain", "alert")))
-    due = {firing.model for firing in result.firings if firing.event == "retrain" and firing.model}
-    for node in catalog.of_kind("model"):
-        if node.name in due:
-            result.trained.append(train_step(session, node.name, as_of, on_step=on_step))
+    fallen = fall_back_where_due(session, as_of)
+    result.decided.extend(fallen.decided)
+    result.notes.extend(fallen.notes)
+    result.firings.extend(
+        fire(
+            session.warehouse,
+            catalog,
+            session.reader,
+            as_of,
+            events=("retrain", "alert"),
+            failures=result.failures,
+        )
+    )
+    # What a rule has just put out of service is not followed by what nobody has looked at.
+    promote = dict.fromkeys(fallen.models, "never")
+    done = retrain(session, as_of, result.firings, promote=promote, on_step=on_step)
+    result.firings.extend(fallen.firings)
+    result.trained.extend(model.trained for model in done.models if model.trained is not None)
+    result.firings.extend(
+        firing for model in done.models for firing in model.due.firings if firing.rule == INPUT_RETRAINED
+    )
+    result.retrained.extend(done.models)
+    result.failures.extend(done.failures)
     return result

@@ -21,6 +21,7 @@ from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = [
     "TestResult",
+    "bring_up_to_date",
     "build_step",
     "evaluate_step",
     "predict_nodes",
@@ -69,7 +70,10 @@ def train_step(
     promote: str = "better",
     on_step: OnStep | None = None,
 ) -> Trained:
-    """Bring a model's relations up to date and train it."""
+    """Bring a model's relations up to date and train it; rules about promotions are asked before it takes over."""
+    # Here, as a guard evaluates, which is a step itself.
+    from warehouse_ml.loop.deciding import guard_of
+
     node = session.catalog.node("model", name)
     _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
     trained = train(
@@ -80,6 +84,7 @@ def train_step(
         as_of,
         force=force,
         promote=promote,
+        guard=guard_of(session, node, as_of, on_step) if promote == "better" else None,
         on_step=on_step,
     )
     session.registry.show_in(session.warehouse)
@@ -138,6 +143,13 @@ def test_step(session: Session, names: Sequence[str], as_of: dt.datetime) -> lis
 
 
 test_step.__test__ = False  # type: ignore[attr-defined]
+
+
+def bring_up_to_date(
+    session: Session, as_of: dt.datetime, nodes: Sequence[NodeId], *, on_step: OnStep | None = None
+) -> list[Built]:
+    """Build the relations that nodes read."""
+    return _build(session, as_of, session.catalog.graph.above(nodes), on_step=on_step)
 
 
 def predict_nodes(

@@ -1,4 +1,4 @@
-"""The estimators of scikit-learn that a SKLEARN model may be: those whose fitted form is coefficients or trees.
+"""The estimators of scikit-learn that a SKLEARN model may be: as coefficients or trees, or else kept as they are.
 
 A class is found by its name here, never by importing what a user wrote. scikit-learn itself is imported by training.
 """
@@ -13,7 +13,7 @@ from warehouse_ml.options.tables import CLASSIFIERS
 
 __all__ = ["ESTIMATORS", "EstimatorSpec", "estimator_named", "is_classification"]
 
-Form = Literal["linear", "tree", "forest", "gradient_boosting", "histogram_boosting"]
+Form = Literal["linear", "tree", "forest", "gradient_boosting", "histogram_boosting", "kept"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,15 @@ class EstimatorSpec:
     ----------
     form : str
         What it becomes when it is fitted: ``linear``, ``tree``, ``forest``, ``gradient_boosting`` or
-        ``histogram_boosting``.
+        ``histogram_boosting``; or ``kept``, as a file of skops, without SQL.
     is_classifier : bool
         Whether it tells classes apart; it predicts values otherwise.
     is_binary_only : bool
         Whether its probabilities of three and more classes cannot be told by our parameters.
     has_log_link : bool
         Whether it may predict the exponential of what it adds up.
+    is_calibrated : bool
+        Whether its probabilities are made by Platt's scaling of its decisions.
     fixed : mapping
         Parameters that must have one value; it is set if the user does not write it.
     """
@@ -39,6 +41,7 @@ class EstimatorSpec:
     is_classifier: bool = False
     is_binary_only: bool = False
     has_log_link: bool = False
+    is_calibrated: bool = False
     fixed: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -87,6 +90,20 @@ ESTIMATORS: dict[str, EstimatorSpec] = {
     "sklearn.ensemble.GradientBoostingClassifier": EstimatorSpec("gradient_boosting", is_classifier=True),
     "sklearn.ensemble.HistGradientBoostingRegressor": EstimatorSpec("histogram_boosting", has_log_link=True),
     "sklearn.ensemble.HistGradientBoostingClassifier": EstimatorSpec("histogram_boosting", is_classifier=True),
+    # A tree of neighbours would be memory addressed by what a file says; all rows are looked at instead.
+    "sklearn.neighbors.KNeighborsRegressor": EstimatorSpec("kept", fixed={"algorithm": "brute"}),
+    "sklearn.neighbors.KNeighborsClassifier": EstimatorSpec("kept", is_classifier=True, fixed={"algorithm": "brute"}),
+    "sklearn.svm.SVR": EstimatorSpec("kept"),
+    "sklearn.svm.NuSVR": EstimatorSpec("kept"),
+    "sklearn.svm.SVC": EstimatorSpec("kept", is_classifier=True, is_calibrated=True),
+    "sklearn.svm.NuSVC": EstimatorSpec("kept", is_classifier=True, is_calibrated=True),
+    "sklearn.neural_network.MLPRegressor": EstimatorSpec("kept"),
+    "sklearn.neural_network.MLPClassifier": EstimatorSpec("kept", is_classifier=True),
+    "sklearn.gaussian_process.GaussianProcessRegressor": EstimatorSpec("kept"),
+    "sklearn.gaussian_process.GaussianProcessClassifier": EstimatorSpec("kept", is_classifier=True),
+    "sklearn.naive_bayes.GaussianNB": EstimatorSpec("kept", is_classifier=True),
+    "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis": EstimatorSpec("kept", is_classifier=True),
+    "sklearn.kernel_ridge.KernelRidge": EstimatorSpec("kept"),
 }
 """By the full name of the class."""
 

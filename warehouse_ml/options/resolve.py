@@ -272,7 +272,7 @@ def _check_estimator(options: Mapping[str, object], place: str | None) -> None:
     if estimator_named(str(written)) is None:
         short = {name.rpartition(".")[2]: name for name in ESTIMATORS}
         raise DefinitionError(
-            f'no estimator "{written}" among those whose parameters can be kept as data',
+            f'no estimator "{written}" among those that can be kept as data',
             place=place,
             has=list(short),
             hint=did_you_mean(str(written), list(ESTIMATORS)) or did_you_mean(str(written), list(short)),

@@ -1,18 +1,34 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and stay there when the power fails.
+
+What is written is flushed, then renamed into its place, then the folder that now lists it is flushed. A rename is the
+only step that anybody can see.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from warehouse_ml.errors import ArtifactError
 
-__all__ = ["hash_of", "hash_of_file", "locked", "publishing", "replace_file", "sweep"]
+__all__ = [
+    "Busy",
+    "hash_of",
+    "hash_of_file",
+    "hash_of_stream",
+    "locked",
+    "publishing",
+    "replace_file",
+    "staged_file",
+    "sweep",
+]
 
 STAGING_PREFIX = ".staging-"
 
@@ -25,7 +41,32 @@ def hash_of(content: bytes) -> str:
 def hash_of_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal, without holding it in memory."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_of_stream(file)
+
+
+def hash_of_stream(file: BufferedReader) -> str:
+    """Return the SHA-256 of what is left to read, in hexadecimal, without holding it in memory."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def staged_file(folder: Path) -> Iterator[Path]:
+    """Yield the path of a file to write and to rename; it is gone when the block ends, unless it was renamed.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be written.
+    """
+    staged = folder / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield staged
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -41,6 +82,7 @@ def replace_file(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(staged, content)
         staged.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from None
     finally:
@@ -64,14 +106,21 @@ def publishing(target: Path) -> Iterator[Path]:
     """
     staged = target.with_name(f"{STAGING_PREFIX}{uuid.uuid4().hex}")
     try:
+        is_first = not target.parent.exists()
         staged.mkdir(parents=True)
+        if is_first:
+            _flush_folder(target.parent.parent)
         yield staged
         for path in staged.rglob("*"):
             if path.is_file():
                 _flush(path)
+            else:
+                _flush_folder(path)
+        _flush_folder(staged)
         if target.exists():
             raise ArtifactError("this version is there already", place=str(target))
         staged.rename(target)
+        _flush_folder(target.parent)
     except OSError as error:
         raise _cannot_write(target, error) from None
     finally:
@@ -88,14 +137,27 @@ def sweep(parent: Path) -> None:
                 path.unlink()
 
 
+class Busy(Exception):  # noqa: N818 - no error: somebody else is at work
+    """The lock is held by somebody else."""
+
+
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    wait : bool
+        Whether to wait for whoever holds it.
 
     Raises
     ------
     ArtifactError
         If the folder cannot be written to.
+    Busy
+        If somebody holds it and we are not to wait.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +170,10 @@ def locked(folder: Path) -> Iterator[None]:
         except ImportError:  # pragma: no cover - not on Windows, where rename alone keeps versions apart
             yield
             return
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy from None
         yield
 
 
@@ -122,6 +187,20 @@ def _write(path: Path, content: bytes) -> None:
 def _flush(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """Make what a folder lists outlive a power cut, on file systems that know how."""
+    if os.name == "nt":  # pragma: no cover - where a folder cannot be opened
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EROFS):
+            raise
+    finally:
+        os.close(handle)
 
 
 def _cannot_write(path: Path, error: OSError) -> ArtifactError:

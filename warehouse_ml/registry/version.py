@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,30 +16,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.registry.folder import hash_of, hash_of_file
+from warehouse_ml.registry.checked import (
+    DEFINITION,
+    ESTIMATOR,
+    FACTS,
+    FORMAT,
+    MANIFEST,
+    PARAMETERS,
+    QUERY,
+    SCORING,
+    SNAPSHOT,
+    changed,
+    check_facts,
+    read_files,
+    read_json,
+    read_manifest,
+    read_tables,
+)
+from warehouse_ml.registry.folder import hash_of_file
 from warehouse_ml.scoring import scoring_path
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.stored_sql import check_stored_sql
 
 __all__ = [
-    "FORMAT",
     "INDEX_SCHEMA",
-    "SCORING",
-    "SNAPSHOT",
     "StoredVersion",
     "Version",
     "VersionContent",
-    "checked_snapshot",
-    "read_manifest",
+    "parquet_bytes",
     "read_version",
+    "version_of",
+    "write_manifest",
+    "write_parquet",
 ]
 
-FORMAT = 1
-"""The number of the folder's layout; it grows when an older release could not read it."""
-
-MANIFEST = "manifest.json"
-SCORING = "scoring.sql"
-SNAPSHOT = "snapshot.parquet"
-_FACTS, _PARAMETERS = "facts.json", "parameters"
 _ROW_GROUP = 131_072
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -104,8 +116,12 @@ class Version:
 
     def row(self) -> dict[str, Any]:
         """Return the version as a row of the index."""
-        values = {name: getattr(self, name) for name in INDEX_SCHEMA.names}
+        values = self.told()
         return {**values, "metrics": _json(self.metrics), "environment": _json(self.environment)}
+
+    def told(self) -> dict[str, Any]:
+        """Return the version as the manifest tells of it: metrics and environment as they are."""
+        return {name: getattr(self, name) for name in INDEX_SCHEMA.names}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Version:
@@ -125,26 +141,35 @@ class VersionContent:
         The rendered CREATE MODEL statement.
     scoring_sql : str
         The prediction as SQL over a relation named ``wml_input`` with request_id, requested_at and the features.
-    snapshot : pyarrow.RecordBatchReader
-        The training rows with ``wml_split`` and ``wml_row_hash``; read once.
+    snapshot : pyarrow.RecordBatchReader, optional
+        The training rows with ``wml_split`` and ``wml_row_hash``; read once. None if only their query and hash are
+        to be kept.
     facts : mapping
         Options, split, path of scoring, warnings, parity, training progress.
+    training_query : str
+        The query of the training rows as it ran, plain SQL of the warehouse.
     """
 
     parameters: Parameters
     definition: str
     scoring_sql: str
-    snapshot: pa.RecordBatchReader
+    snapshot: pa.RecordBatchReader | None
     facts: Mapping[str, Any]
+    training_query: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the folder's files, the manifest left out; the snapshot is read as it is written."""
-        (folder / "definition.sql").write_text(self.definition, encoding="utf-8")
-        (folder / SCORING).write_text(self.scoring_sql, encoding="utf-8")
-        (folder / _FACTS).write_text(_json(self.facts), encoding="utf-8")
-        (folder / _PARAMETERS).mkdir()
+        texts = {DEFINITION: self.definition, QUERY: self.training_query, SCORING: self.scoring_sql}
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        (folder / FACTS).write_text(_json(self.facts), encoding="utf-8")
+        (folder / PARAMETERS).mkdir()
         for name, table in self.parameters.to_tables().items():
-            (folder / _PARAMETERS / f"{name}.parquet").write_bytes(parquet_bytes(table))
+            (folder / PARAMETERS / f"{name}.parquet").write_bytes(parquet_bytes(table))
+        if self.parameters.kept is not None:
+            (folder / ESTIMATOR).write_bytes(self.parameters.kept.content)
+        if self.snapshot is None:
+            return
         with (folder / SNAPSHOT).open("wb") as file:
             write_parquet(self.snapshot, file)
 
@@ -157,16 +182,37 @@ class StoredVersion:
     ----------
     version : Version
     parameters : Parameters
-    scoring_sql : str
-        A query over a relation named ``wml_input``: request_id, requested_at, the features, score and prediction.
+    stored_sql : str
+        The text of scoring.sql, as it was read.
     facts : mapping
         As in ``VersionContent``.
+    definition : str
+        The rendered CREATE MODEL statement. It is never rendered again.
+    training_query : str, optional
+        As in ``VersionContent``; None in a folder of an earlier release.
     """
 
     version: Version
     parameters: Parameters
-    scoring_sql: str
+    stored_sql: str
     facts: Mapping[str, Any]
+    definition: str = ""
+    training_query: str | None = None
+
+    @cached_property
+    def scoring_sql(self) -> str:
+        """A query over a relation named ``wml_input``: request_id, requested_at, the features, score and prediction.
+
+        It is data until here, where it is about to run: so it is checked to be what this release would write for the
+        parameters, or else one query over ``wml_input`` and nothing more.
+
+        Raises
+        ------
+        ArtifactError
+            If it is anything else.
+        """
+        check_stored_sql(self.stored_sql, self.parameters, f"{self.version.artifact_uri}/{SCORING}")
+        return self.stored_sql
 
     def path(self, n_rows: int | None = None, *, is_stored: bool = False) -> str:
         """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""
@@ -174,44 +220,59 @@ class StoredVersion:
         return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored)
 
 
-def write_manifest(version: Mapping[str, Any], folder: Path) -> None:
+def write_manifest(version: Version, folder: Path) -> None:
     """Write the manifest of a folder that is complete but for it: the format, the version's row, each file's hash."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
-        "version": {key: value for key, value in version.items() if key != "artifact_hash"},
+        "version": {
+            key: value for key, value in version.told().items() if key not in ("artifact_hash", "artifact_uri")
+        },
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": hash_of_file(path), "bytes": path.stat().st_size}
             for path in files
         },
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True, default=str), encoding="utf-8")
+    (folder / MANIFEST).write_text(_json(manifest, indent=2), encoding="utf-8")
 
 
-def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
-    """Return a version's manifest and its hash.
+def version_of(manifest: Mapping[str, Any], artifact_hash: str, model: str, number: int, place: str) -> Version:
+    """Return the row that a manifest tells of.
+
+    Parameters
+    ----------
+    manifest : mapping
+        As ``read_manifest`` gives it.
+    artifact_hash : str
+        Its hash.
+    model : str
+    number : int
+        What the folder is called.
+    place : str
+        The folder, for errors.
 
     Raises
     ------
     ArtifactError
-        If it is missing, not JSON, or of a later format.
+        If it is the manifest of another version, or a value is missing or of another type.
     """
-    path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-        manifest: dict[str, Any] = json.loads(content)
-        found = int(manifest["format"])
-    except FileNotFoundError:
-        raise ArtifactError("the version has no manifest", place=str(path)) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"the manifest cannot be read: {error}", place=str(path)) from None
-    if found > FORMAT:
+    row = {**manifest["version"], "artifact_uri": f"{model}/{number}", "artifact_hash": artifact_hash}
+    if (row.get("model"), row.get("version")) != (model, number):
         raise ArtifactError(
-            f"format {found} is newer than this release reads ({FORMAT})",
-            place=str(path),
-            hint="upgrade: pip install --upgrade warehouse-ml",
+            f"the manifest is of {row.get('model')}@{row.get('version')}",
+            place=place,
+            hint="move the folder to where it belongs, or away",
         )
-    return manifest, hash_of(content)
+    try:
+        for name in ("created_at", "as_of"):
+            row[name] = dt.datetime.fromisoformat(row[name])
+        for name in ("metrics", "environment"):
+            row[name] = json.loads(row[name]) if isinstance(row[name], str) else dict(row[name])
+        version = Version(**{name: row[name] for name in INDEX_SCHEMA.names})
+        pa.Table.from_pylist([version.row()], schema=INDEX_SCHEMA)
+    except (KeyError, TypeError, ValueError, RecursionError, pa.ArrowException) as error:
+        raise ArtifactError(f"the manifest does not tell of a version: {error}", place=place) from None
+    return version
 
 
 def read_version(folder: Path, version: Version) -> StoredVersion:
@@ -228,53 +289,30 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
     Raises
     ------
     ArtifactError
-        If a file is missing or changed.
+        If a file is missing or changed, or does not hold what a version does.
     """
     manifest, found = read_manifest(folder)
     if found != version.artifact_hash:
-        raise _changed(folder / MANIFEST, found, version.artifact_hash)
-    contents: dict[str, bytes] = {}
-    for name, expected in manifest["files"].items():
-        if name == SNAPSHOT:
-            continue
-        path = folder / name
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ArtifactError(f"cannot be read: {error.strerror}", place=str(path)) from None
-        if hash_of(content) != expected["sha256"]:
-            raise _changed(path, hash_of(content), expected["sha256"])
-        contents[name] = content
-    tables = {
-        Path(name).stem: pq.read_table(pa.BufferReader(content))
-        for name, content in contents.items()
-        if name.startswith(f"{_PARAMETERS}/")
-    }
+        raise changed(folder / MANIFEST, found, version.artifact_hash)
+    contents = read_files(folder, manifest)
+    facts = read_json(contents[FACTS], folder / FACTS)
+    check_facts(facts, folder / FACTS)
+    try:
+        texts = {name: contents[name].decode() for name in (DEFINITION, QUERY, SCORING) if name in contents}
+        parameters = Parameters.from_tables(read_tables(contents, folder), contents.get(ESTIMATOR))
+    except UnicodeDecodeError:
+        raise ArtifactError("its SQL is not UTF-8 text", place=str(folder)) from None
+    except (TypeError, KeyError, OverflowError, ValueError) as error:
+        # What the checks of the parameters did not think of; nothing of it has been used.
+        raise ArtifactError(f"the parameters do not describe a model: {error}", place=str(folder)) from None
     return StoredVersion(
         version=version,
-        parameters=Parameters.from_tables(tables),
-        scoring_sql=contents[SCORING].decode(),
-        facts=json.loads(contents[_FACTS]),
+        parameters=parameters,
+        stored_sql=texts[SCORING],
+        facts=facts,
+        definition=texts[DEFINITION],
+        training_query=texts.get(QUERY),
     )
-
-
-def checked_snapshot(folder: Path) -> Path:
-    """Return where the training rows of a version are, after checking that they are as they were written.
-
-    Raises
-    ------
-    ArtifactError
-        If they are missing or changed.
-    """
-    manifest, _ = read_manifest(folder)
-    path, expected = folder / SNAPSHOT, manifest["files"][SNAPSHOT]["sha256"]
-    try:
-        found = hash_of_file(path)
-    except OSError as error:
-        raise ArtifactError(f"cannot be read: {error.strerror}", place=str(path)) from None
-    if found != expected:
-        raise _changed(path, found, expected)
-    return path.resolve()
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -310,13 +348,14 @@ def _writer(schema: pa.Schema, sink: IO[bytes]) -> pq.ParquetWriter:
     )
 
 
-def _changed(path: Path, found: str, expected: str) -> ArtifactError:
-    return ArtifactError(
-        f"the file was changed after it was published: its SHA-256 is {found[:12]}..., not {expected[:12]}...",
-        place=str(path),
-        hint="restore it from a backup, or train a new version; a changed version is never used",
-    )
+def _json(value: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(_finite(value), indent=indent, sort_keys=True, default=str, allow_nan=False)
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+def _finite(value: Any) -> Any:
+    """Return the value without infinite numbers and NaN, which JSON does not have: null in their place."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -13,6 +13,19 @@ from {{ relation | ident }} as requests
 where
     requests.requested_at >= {{ stretch.since | literal }}
     and requests.requested_at < {{ stretch.until | literal }}
+{% if stretch.share is not none %}
+    and {{ 'not ' if not stretch.is_canary }}({{ is_in_share(request_text(model, 'requests.request_id'), stretch.share) }})
+{% endif %}
+{% if stretch.among is not none %}
+    and exists (
+        select 1
+        from {{ log | ident }} as served
+        where
+            served.request_id = {{ as_string('requests.request_id') }}
+            and served.requested_at >= {{ stretch.since | literal }}
+            and served.version = {{ stretch.among | literal }}
+    )
+{% endif %}
     and not exists (
         select 1
         from {{ log | ident }} as logged

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.errors import DataError, did_you_mean
-from warehouse_ml.registry import CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.registry import CANARY, CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
 from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
 from warehouse_ml.tables import add_columns, all_of, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
-__all__ = ["LOG_COLUMNS", "REQUEST_COLUMNS", "Predicted", "ensure_log", "log_of", "predict"]
+__all__ = [
+    "LOG_COLUMNS",
+    "REQUEST_COLUMNS",
+    "Predicted",
+    "ensure_log",
+    "log_of",
+    "predict",
+    "predict_again",
+]
 
 LOG_COLUMNS = (
     "request_id",
@@ -34,9 +43,6 @@ LOG_COLUMNS = (
 
 _DECIDED = LOG_COLUMNS[-2:]
 """What came to the log later: a log of an earlier release may lack them, or have a feature of that name."""
-
-REQUEST_COLUMNS = ("request_id", "requested_at")
-"""What every request has; the log keeps them apart from the inputs."""
 
 _PENDING = Relation("_wml_pending_requests")
 _SCORED = Relation("_wml_scored_rows")
@@ -80,8 +86,8 @@ def predict(
 ) -> list[Predicted]:
     """Score what is due for a model and log it, all or nothing.
 
-    A request is due for the version that was champion, or challenger, when it was made. Running it again scores
-    nothing again.
+    A request is due for the version that was champion, or challenger, when it was made. While there is a canary, its
+    share of the requests is its own and not the champion's. Running it again scores nothing again.
 
     Parameters
     ----------
@@ -107,14 +113,82 @@ def predict(
     ArtifactError
         If a stored version is not what was published.
     """
+    return _answer(warehouse, catalog, registry, node, as_of, _stretches(registry, node.name, as_of, aliases))
+
+
+def predict_again(
+    warehouse: Warehouse,
+    catalog: Catalog,
+    registry: Registry,
+    node: Node,
+    as_of: dt.datetime,
+    *,
+    version: int,
+    among: int,
+    spans: Sequence[tuple[dt.datetime, dt.datetime]],
+) -> Predicted:
+    """Let a version answer past requests that another one answered, so that the two can be compared.
+
+    Logged as a candidate's answers, which nobody was given; requests that it has answered already are left alone.
+
+    Parameters
+    ----------
+    warehouse, catalog, registry, node, as_of
+        As in ``predict``.
+    version, among : int
+        Who answers, and whose logged requests.
+    spans : sequence of (datetime, datetime)
+        The requests made from the first up to the second of each; at least one.
+
+    Raises
+    ------
+    DataError, ArtifactError
+        As ``predict``.
+    """
+    stretches = [_Stretch(CANDIDATE, version, since, min(until, as_of), among=among) for since, until in spans]
+    done = _answer(warehouse, catalog, registry, node, as_of, stretches)
+    since, until = min(span[0] for span in spans), max(span[1] for span in spans)
+    return Predicted(node.name, CANDIDATE, version, since, until, sum(row.n_requests for row in done))
+
+
+def _stretches(registry: Registry, model: str, as_of: dt.datetime, aliases: Sequence[str]) -> list[_Stretch]:
+    """Return who answers when. Who serves comes before who shadows, so that an answer that was given is logged so."""
+    canaries = [
+        _Stretch(CANARY, period.version, period.since, min(period.until or as_of, as_of), share=period.share)
+        for period in (registry.periods(model, CANARY) if CHAMPION in aliases else ())
+    ]
+    found = []
+    for alias in aliases:
+        for period in registry.periods(model, alias):
+            stretch = _Stretch(alias, period.version, period.since, min(period.until or as_of, as_of))
+            found += _beside(stretch, canaries) if alias == CHAMPION else [stretch]
+        found += canaries if alias == CHAMPION else []
+    return found
+
+
+def _beside(champion: _Stretch, canaries: Sequence[_Stretch]) -> list[_Stretch]:
+    """Cut a champion's time where canaries begin and end; beside one, its share of the requests is left out."""
+    found, since = [], champion.since
+    for canary in canaries:
+        begins, ends = max(canary.since, since), min(canary.until, champion.until)
+        if begins < ends:
+            found.append(replace(champion, since=since, until=begins))
+            found.append(replace(champion, since=begins, until=ends, share=canary.share))
+            since = ends
+    return [*found, replace(champion, since=since)]
+
+
+def _answer(
+    warehouse: Warehouse,
+    catalog: Catalog,
+    registry: Registry,
+    node: Node,
+    as_of: dt.datetime,
+    stretches: list[_Stretch],
+) -> list[Predicted]:
     requests = requests_of(catalog, node)
     threshold = float(node.config.get("threshold", 0.5))
     versions = {version.version: version for version in registry.versions(node.name)}
-    stretches = [
-        _Stretch(alias, period.version, period.since, min(period.until or as_of, as_of))
-        for alias in aliases
-        for period in registry.periods(node.name, alias)
-    ]
     done = []
     with warehouse.transaction():
         ensure_log(warehouse, catalog, node.name)
@@ -136,6 +210,7 @@ def predict(
                     warehouse.engine,
                     target=_PENDING,
                     relation=Relation(requests.name),
+                    model=node.name,
                     features=features[stretch.version],
                     log=log_of(node.name),
                     stretch=stretch,
@@ -153,28 +228,40 @@ def predict(
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A version that had an alias from ``since`` up to ``until``."""
+    """A version that had an alias from ``since`` up to ``until``.
+
+    With ``share``, a canary answers that share of the requests, and a champion the others; with ``among``, only
+    requests that this other version has answered are asked.
+    """
 
     alias: str
     version: int
     since: dt.datetime
     until: dt.datetime
+    share: float | None = None
+    among: int | None = None
+
+    @property
+    def is_canary(self) -> bool:
+        return self.alias == CANARY
 
 
 def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]) -> set[_Stretch]:
     """Return the stretches in which not as many requests were answered as asked."""
-    if not stretches:
-        return set()
+    counted = [stretch for stretch in stretches if stretch.among is None]
+    if not counted:
+        return set(stretches)
     sql = statement(
         __package__,
         "open_periods.sql",
         warehouse.engine,
         relation=Relation(requests.name),
         log=log_of(model),
-        periods=stretches,
+        model=model,
+        periods=counted,
     )
     counts = warehouse.fetch(sql).to_pylist()
-    return {stretches[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
+    return {counted[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:

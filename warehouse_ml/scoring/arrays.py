@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
 from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
+from warehouse_ml.scoring.kept import Kept, dense
 from warehouse_ml.scoring.parameters import Linear, Parameters, Trees
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
         found = distances(parameters, encoded)
         index, distance = nearest(found)
         return Predictions(distance, index, found)
+    if parameters.kept is not None:
+        return _kept(parameters, parameters.kept, encoded, threshold)
     raw = raw_values(parameters, encoded)
     if parameters.task == "projection":
         return Predictions(raw[:, 0], None, raw)
@@ -212,6 +215,18 @@ def _scored(
         flat = np.ascontiguousarray(found.probabilities).ravel()
         columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _kept(parameters: Parameters, kept: Kept, encoded: np.ndarray, threshold: float) -> Predictions:
+    import numpy as np
+
+    values, shares = kept.outputs(dense(parameters.features, encoded))
+    if shares is None:
+        return Predictions(values, None, None)
+    if parameters.task == "binary":
+        score = np.ascontiguousarray(shares[:, 1])
+        return Predictions(score, (score >= threshold).astype(np.int64), shares)
+    return Predictions(shares[np.arange(len(values)), values], values, shares)
 
 
 def _linear_raw(linear: Linear, parameters: Parameters, encoded: np.ndarray) -> np.ndarray:

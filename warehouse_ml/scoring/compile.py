@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.scoring import clusters, linear, nodes, trees
+from warehouse_ml.scoring.kept import refuse_sql
 from warehouse_ml.scoring.parameters import Parameters
 
 __all__ = ["PREDICTION", "PROBABILITIES", "SCORE", "check_keep", "check_threshold", "compile_scoring", "scoring_path"]
@@ -84,6 +85,8 @@ def compile_scoring(
     names = [f"wml_z{output}" for output in range(parameters.n_outputs)]
     if parameters.task == "clustering":
         return _clustering(parameters, clusters.raw_select(parameters, source, keep, names), keep, names, probabilities)
+    if parameters.kept is not None:
+        raise refuse_sql(parameters.kept.name)
     family = linear if parameters.trees is None else trees
     raw = family.raw_select(parameters, source, keep, names)
     if parameters.task == "projection":
@@ -129,9 +132,12 @@ def scoring_path(
     -------
     str
         ``arrow`` where the SQL would be planned for long, or would take longer than the arrays do: for trees of
-        hundreds of leaves in all, and for very many terms of clusters, components or a linear model; else ``sql``.
+        hundreds of leaves in all, for very many terms of clusters, components or a linear model, and for an estimator
+        that is kept as it is; else ``sql``.
         Both decide alike, which training has proven.
     """
+    if parameters.kept is not None:
+        return "arrow"
     if forced != "AUTO":
         return "sql" if forced == "SQL" else "arrow"
     if parameters.trees is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from warehouse_ml.scoring.kept import Kept
     from warehouse_ml.scoring.walk import Walk
 
 __all__ = [
@@ -254,6 +255,8 @@ class Parameters:
         For a projection.
     estimator : Estimator, optional
         For a SKLEARN.
+    kept : Kept, optional
+        For a SKLEARN that neither coefficients nor trees can tell: the estimator itself.
     p_values : tuple of PValue
         By weight of ``linear``, in the order of its rows in storage (intercept, then features and their slots);
         empty unless they were asked for.
@@ -274,6 +277,7 @@ class Parameters:
     clusters: Clusters | None = None
     components: Components | None = None
     estimator: Estimator | None = None
+    kept: Kept | None = None
     p_values: tuple[PValue, ...] = ()
     transform: tuple[TransformOutput, ...] = ()
     input_columns: tuple[InputColumn, ...] = ()
@@ -314,8 +318,14 @@ class Parameters:
         return storage.to_tables(self)
 
     @classmethod
-    def from_tables(cls, tables: dict[str, Any]) -> Parameters:
+    def from_tables(cls, tables: dict[str, Any], kept: bytes | None = None) -> Parameters:
         """Return the parameters that were stored; nothing is executed.
+
+        Parameters
+        ----------
+        tables : dict of str to pyarrow.Table
+        kept : bytes, optional
+            The file of an estimator that is kept as it is.
 
         Raises
         ------
@@ -324,7 +334,7 @@ class Parameters:
         """
         from warehouse_ml.scoring import storage
 
-        return storage.from_tables(tables)
+        return storage.from_tables(tables, kept)
 
     def only_linear(self) -> Linear:
         """Return the linear part.
@@ -333,7 +343,13 @@ class Parameters:
         ------
         ArtifactError
             If there is none.
+        DefinitionError
+            If the estimator itself is kept, which has no such part.
         """
+        if self.kept is not None:
+            from warehouse_ml.scoring.kept import refuse_sql
+
+            raise refuse_sql(self.kept.name)
         if self.linear is None:
             raise ArtifactError(f"the parameters of a {self.model_type.lower()} have no coefficients")
         return self.linear

@@ -157,7 +157,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     return tables
 
 
-def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
+def from_tables(tables: Mapping[str, pa.Table], kept: bytes | None = None) -> Parameters:
     """Return the parameters that the tables describe, after checking every reference among them.
 
     Raises
@@ -201,13 +201,15 @@ def from_tables(tables: Mapping[str, pa.Table]) -> Parameters:
     )
     if shape.estimator is not None:
         family = parts.family_of(shape.estimator)
+    _require((kept is not None) == (family == "kept"), "estimator", "does not go with the file of the estimator")
     linear = _linear(tables, shape) if family == "linear" else None
     trees = _trees(tables, shape) if family == "trees" else None
     clusters = None
     if family == "clusters":
         clusters = parts.read_clusters(_rows(tables, "clusters"), _rows(tables, "centroids"), shape)
     p_values = parts.read_p_values(_table(tables, "p_values").to_pylist(), shape) if "p_values" in tables else ()
-    return Parameters(**{**vars(shape), "linear": linear, "trees": trees, "clusters": clusters, "p_values": p_values})
+    learned = {"linear": linear, "trees": trees, "clusters": clusters, "p_values": p_values}
+    return Parameters(**{**vars(shape), **learned, "kept": parts.read_kept(kept, shape) if kept is not None else None})
 
 
 def _coefficient_rows(linear: Linear) -> list[dict[str, Any]]:

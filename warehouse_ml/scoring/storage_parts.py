@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.options import ESTIMATORS
+from warehouse_ml.scoring.kept import Kept, checked
 from warehouse_ml.scoring.parameters import DISTANCES, LINKS, Clusters, Components, Estimator, Parameters, PValue
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "read_components",
     "read_estimator",
     "read_expected",
+    "read_kept",
     "read_p_values",
     "require",
     "weight_places",
@@ -130,8 +132,19 @@ def read_estimator(rows: _Rows, task: str) -> Estimator:
 
 
 def family_of(estimator: Estimator) -> str:
-    """Return which tables hold the parameters of a SKLEARN: those of ``linear`` models or of ``trees``."""
-    return "linear" if ESTIMATORS[estimator.name].form == "linear" else "trees"
+    """Return what holds the parameters of a SKLEARN: the tables of ``linear`` models or of ``trees``, or ``kept``."""
+    form = ESTIMATORS[estimator.name].form
+    return form if form in ("linear", "kept") else "trees"
+
+
+def read_kept(content: bytes, shape: Parameters) -> Kept:
+    """Return an estimator that is kept as it is; what its file holds is checked, and not restored yet."""
+    require(shape.estimator is not None and shape.task in ("binary", "multiclass", "regression"), "model", "is torn")
+    name = shape.estimator.name if shape.estimator else ""
+    has_classes = ESTIMATORS[name].is_classifier
+    require(has_classes == bool(shape.classes), "estimator", "does not fit the task")
+    n_columns = sum(feature.n_slots - (1 if feature.reference else 0) for feature in shape.features)
+    return Kept(name, checked(content, name), n_columns, len(shape.classes))
 
 
 def read_components(rows: _Rows) -> Components:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from sqlglot import exp
-
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.registry import VersionContent
-from warehouse_ml.requests.predict import REQUEST_COLUMNS
-from warehouse_ml.scoring import compile_scoring, scoring_path
-from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring import scoring_path
+from warehouse_ml.scoring.stored_sql import stored_sql
 from warehouse_ml.templates import statement
 from warehouse_ml.training.fit import FitResult
 from warehouse_ml.training.rows import TRAINING_ROWS, RowSummary
@@ -20,9 +17,15 @@ __all__ = ["content_of"]
 
 
 def content_of(
-    warehouse: Warehouse, definition: ModelDefinition, rows: RowSummary, result: FitResult, threshold: float
+    warehouse: Warehouse,
+    definition: ModelDefinition,
+    rows: RowSummary,
+    result: FitResult,
+    threshold: float,
+    *,
+    keeps_rows: bool = True,
 ) -> VersionContent:
-    """Return the version's content: its parameters, definition, scoring SQL, rows, and facts."""
+    """Return the version's content: its parameters, definition, scoring SQL, rows (or their query alone), and facts."""
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     forced = str(definition.options["SCORING_PATH"])
     facts = {
@@ -45,16 +48,8 @@ def content_of(
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=_scoring_sql(result.parameters, forced, warehouse.engine),
-        snapshot=warehouse.stream(snapshot),
+        scoring_sql=stored_sql(result.parameters, forced, warehouse.engine),
+        snapshot=warehouse.stream(snapshot) if keeps_rows else None,
         facts=facts,
+        training_query=rows.query.strip() + "\n",
     )
-
-
-def _scoring_sql(parameters: Parameters, forced: str, engine: str) -> str:
-    if scoring_path(parameters, forced=forced, is_stored=True) != "sql":
-        size = f"{parameters.trees.n_leaves:,} leaves" if parameters.trees else f"{len(parameters.features):,} features"
-        return f"-- {size}: this version is scored from its parameters, not by one statement.\n"
-    inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
-    query = compile_scoring(parameters, exp.to_table("wml_input"), keep=[*REQUEST_COLUMNS, *inputs])
-    return query.sql(dialect=engine, copy=False) + "\n"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from warehouse_ml.commits import git_state
-
-__all__ = ["describe_environment", "git_state"]
+__all__ = ["describe_environment"]
 
 _PACKAGES = ("warehouse-ml", "scikit-learn", "numpy", "scipy", "duckdb", "pyarrow", "sqlglot")
 

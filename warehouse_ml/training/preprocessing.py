@@ -110,7 +110,9 @@ def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Fami
             return "linear"
         case "SKLEARN":
             form = ESTIMATORS[options["ESTIMATOR"]].form
-            return "linear" if form == "linear" else "imputed_trees" if form == "gradient_boosting" else "trees"
+            return (
+                "linear" if form in ("linear", "kept") else "imputed_trees" if form == "gradient_boosting" else "trees"
+            )
         case _:
             return "trees"
 

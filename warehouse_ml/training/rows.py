@@ -53,6 +53,8 @@ class RowSummary:
         Rows held out of training that have no value in DATA_SPLIT_COL.
     derived : mapping of str to str
         The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
+    query : str
+        What read them: plain SQL of the warehouse.
     """
 
     columns: dict[str, str]
@@ -63,6 +65,7 @@ class RowSummary:
     data_hash: str
     n_held_out_by_null: int = 0
     derived: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
@@ -149,6 +152,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         data_hash=f"{row['n_rows']:x}-{int(row['data_hash']):x}",
         n_held_out_by_null=row.get("n_held_out_by_null", 0),
         derived=derived,
+        query=query.sql,
     )
 
 

@@ -1,4 +1,4 @@
-"""SKLEARN: an estimator by name, fitted, and read into coefficients or trees of our own."""
+"""SKLEARN: an estimator by name, fitted, and read into coefficients or trees of our own, or else kept as it is."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
 from warehouse_ml.options import ESTIMATORS, EstimatorSpec
 from warehouse_ml.scoring.arrays import Predictions
+from warehouse_ml.scoring.kept import dense
 from warehouse_ml.scoring.parameters import Estimator, Parameters
 from warehouse_ml.training.design import Design
 from warehouse_ml.training.estimators import SEED, Fitted, Sample, expected, few_threads, one_row, without_empty_columns
 from warehouse_ml.training.grown import boosted_trees, forest_trees, gradient_trees
+from warehouse_ml.training.keep import keep, ready_to_keep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,8 @@ __all__ = ["fit_sklearn", "make_estimator"]
 
 # Set by us, or of no meaning where columns have no order that a user could know.
 _OURS = frozenset(
-    {"categorical_features", "interaction_cst", "monotonic_cst", "n_jobs", "random_state", "verbose", "warm_start"}
+    {"categorical_features", "copy_X_train", "interaction_cst", "kernel_params", "metric_params", "probability"}
+    | {"monotonic_cst", "n_jobs", "random_state", "verbose", "warm_start"}
 )
 
 
@@ -59,7 +62,7 @@ def make_estimator(name: str, params: Mapping[str, object], place: str | None = 
             )
         if param in spec.fixed and value != spec.fixed[param]:
             raise DefinitionError(
-                f"{param} = {value!r} of {short} cannot be honoured: its predictions are no probabilities",
+                f"{param} = {value!r} of {short} cannot be honoured: {_why_fixed(spec)}",
                 place=place,
                 has=[repr(spec.fixed[param])],
             )
@@ -119,8 +122,16 @@ def fit_sklearn(
     design = Design(shape, len(train))
 
     def matrix_of(encoded: np.ndarray) -> Any:
+        if spec.form == "kept":
+            return dense(shape.features, encoded)
         return design.expand(encoded) if spec.form == "linear" else encoded
 
+    if spec.form == "kept":
+        if options.get("SCORING_PATH") == "SQL":
+            raise DefinitionError(
+                f"scoring_path = 'sql' cannot be honoured: {short} is scored by the estimator itself", place=place
+            )
+        estimator = ready_to_keep(name, estimator, place)
     matrix = matrix_of(train.encoded)
     if spec.form == "histogram_boosting":
         matrix = without_empty_columns(matrix)
@@ -137,7 +148,7 @@ def fit_sklearn(
         # In parallel, trees are added in the order in which they finish.
         estimator.set_params(n_jobs=1)
     kept = Estimator(name, is_averaged=spec.form in ("tree", "forest"), link=_link(estimator, spec))
-    parameters = replace(_with_fitted(replace(shape, estimator=kept), spec, estimator, design, train))
+    parameters = _with_fitted(replace(shape, estimator=kept), spec, estimator, design, train)
 
     def expect(encoded: np.ndarray) -> Predictions:
         with few_threads(len(encoded)):
@@ -149,11 +160,19 @@ def fit_sklearn(
     return Fitted(parameters, expect, one_row(shape, expect, train, evaluation, n_done), told_once)
 
 
+def _why_fixed(spec: EstimatorSpec) -> str:
+    return "its rows are searched one by one" if spec.form == "kept" else "its predictions are no probabilities"
+
+
 def _with_fitted(shape: Parameters, spec: EstimatorSpec, estimator: Any, design: Design, train: Sample) -> Parameters:
     """Return the model with what the estimator has learned."""
     import numpy as np
 
     match spec.form:
+        case "kept":
+            return replace(
+                shape, kept=keep(shape.estimator.name if shape.estimator else "", estimator, len(shape.classes))
+            )
         case "linear":
             coefficients = np.atleast_2d(estimator.coef_)
             intercepts = np.broadcast_to(np.atleast_1d(estimator.intercept_), (shape.n_outputs,))

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock, Node
+from warehouse_ml.commits import git_state
 from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.lint import lint, lint_rows
-from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version
+from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, StoredVersion, Version
 from warehouse_ml.tables import run_file
 from warehouse_ml.training.content import content_of
-from warehouse_ml.training.environment import describe_environment, git_state
+from warehouse_ml.training.environment import describe_environment
 from warehouse_ml.training.fit import SEED, FitResult
 from warehouse_ml.training.holdout import Verdict, compare_with_champion, measure_held_out
 from warehouse_ml.training.learn import learn
@@ -99,6 +100,7 @@ def train(
     *,
     force: bool = False,
     promote: str = "better",
+    guard: Callable[[Version, Version], str | None] | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train a model at a clock and publish it as a version.
@@ -118,6 +120,8 @@ def train(
         Train even if the same definition was trained on the same rows before.
     promote : str
         One of ``PROMOTIONS``.
+    guard : callable, optional
+        Given the new version and the champion, before the new one takes over: returns why it must not, or None.
     on_step : callable, optional
         Told what is being done.
 
@@ -132,7 +136,7 @@ def train(
     """
     training = _Training(warehouse, registry, model, as_of, on_step or (lambda _: None))
     try:
-        trained = training.run(read(), force=force, promote=promote)
+        trained = training.run(read(), force=force, promote=promote, guard=guard)
     except BaseException as error:
         training.record("failed", error.what if isinstance(error, WmlError) else type(error).__name__, None)
         raise
@@ -153,21 +157,28 @@ class _Training:
         self._trials: list[Trial] = []
         self._options: Mapping[str, Any] = {}
 
-    def run(self, subject: Subject, *, force: bool, promote: str) -> Trained:
+    def run(
+        self,
+        subject: Subject,
+        *,
+        force: bool,
+        promote: str,
+        guard: Callable[[Version, Version], str | None] | None,
+    ) -> Trained:
         definition = subject.definition
         traps = [str(finding) for finding in lint(definition, subject.config)]
         self._say("reading the training rows")
         rows = read_training_rows(Context(self._warehouse, self._registry, self._as_of), definition)
         same = None if force else self._same(subject.definition_hash, rows.data_hash)
+        # Rows that chose the best trial flatter it: if others were set aside, these measure the version.
+        side, n_held_out = (TEST, rows.n_test) if definition.tuning and rows.n_test else (EVAL, rows.n_eval)
         if same is not None:
-            reason = f"the same definition was trained on the same {rows.n_rows:,} rows already"
-            return Trained(same, False, None, reason, rows.n_train, rows.n_eval, 0.0, traps)
+            alias, reason = self._complete(same, rows.n_rows, n_held_out, promote, side)
+            return Trained(same, False, alias, reason, rows.n_train, rows.n_eval, 0.0, traps)
         threshold = float(subject.config.get("threshold", 0.5))
         result = learn(self._warehouse, definition, rows, threshold=threshold, trials=self._trials, say=self._say)
         result.warnings[:0] = [*traps, *_traps_of_rows(subject, rows, result)]
         self._options = result.facts.get("options", definition.options)
-        # Rows that chose the best trial flatter it: if others were set aside, these measure the version.
-        side, n_held_out = (TEST, rows.n_test) if definition.tuning and rows.n_test else (EVAL, rows.n_eval)
         self._say("scoring the rows held out")
         metrics = result.metrics
         if n_held_out:
@@ -175,6 +186,8 @@ class _Training:
         verdict = self._decide(result, metrics, n_held_out, promote, side)
         self._say("publishing the version")
         version = self._publish(subject, rows, result, metrics, threshold)
+        if guard is not None and verdict.alias == CHAMPION and verdict.champion is not None:
+            verdict = self._guarded(guard, version, verdict, verdict.champion)
         _write_aliases(self._registry, version, verdict, self._as_of)
         seconds = time.perf_counter() - self._began
         return Trained(
@@ -206,8 +219,26 @@ class _Training:
                 return version
         return None
 
+    def _complete(self, same: Version, n_rows: int, n_held_out: int, promote: str, side: str) -> tuple[str | None, str]:
+        """Return the alias that a version trained earlier gets now, and why; none if it was decided on before.
+
+        Only a training that was killed between the version and the ledger, or was not to promote, left that open.
+        """
+        reason = f"the same definition was trained on the same {n_rows:,} rows already"
+        is_open = not any((line.model, line.version) == (self._model, same.version) for line in self._registry.ledger())
+        if promote == "never" or not is_open:
+            return None, reason
+        verdict = self._decide(self._registry.load(same), same.metrics, n_held_out, promote, side)
+        _write_aliases(self._registry, same, verdict, self._as_of)
+        return verdict.alias, f"{verdict.reason}; {reason}"
+
     def _decide(
-        self, result: FitResult, metrics: Mapping[str, float | None], n_held_out: int, promote: str, side: str
+        self,
+        result: FitResult | StoredVersion,
+        metrics: Mapping[str, float | None],
+        n_held_out: int,
+        promote: str,
+        side: str,
     ) -> Verdict:
         champion = self._registry.holder(self._model, CHAMPION, self._as_of)
         if promote == "never":
@@ -223,6 +254,16 @@ class _Training:
         return compare_with_champion(
             self._warehouse, result.parameters, metrics, n_held_out, self._registry.load(champion), side=side
         )
+
+    def _guarded(
+        self, guard: Callable[[Version, Version], str | None], version: Version, verdict: Verdict, champion: Version
+    ) -> Verdict:
+        # Whatever ends the asking, the version has a name by then, and does not serve.
+        undecided = Verdict(CHALLENGER, "trained, before the rules were asked", champion)
+        _write_aliases(self._registry, version, undecided, self._as_of)
+        self._say("asking the rules about a promotion")
+        refusal = guard(version, champion)
+        return verdict if refusal is None else Verdict(CHALLENGER, f"refused: {refusal} ({verdict.reason})", champion)
 
     def _publish(
         self,
@@ -252,7 +293,8 @@ class _Training:
                 environment=environment,
             )
 
-        content = content_of(self._warehouse, subject.definition, rows, result, threshold)
+        keeps_rows = self._registry.keeps_rows(rows.n_rows)
+        content = content_of(self._warehouse, subject.definition, rows, result, threshold, keeps_rows=keeps_rows)
         return self._registry.publish(describe, content)
 
 
@@ -273,8 +315,9 @@ def _write_aliases(registry: Registry, version: Version, verdict: Verdict, as_of
     if verdict.alias is None:
         return
     model, number = version.model, version.version
-    lines = [Alias(model, verdict.alias, number, as_of, verdict.reason)]
+    lines = [Alias(model, verdict.alias, number, as_of, verdict.reason, action="train")]
     if verdict.alias == CHAMPION and verdict.champion is not None:
         was = verdict.champion.version
-        lines.append(Alias(model, CHALLENGER, was, as_of, f"champion until version {number} took over"))
+        told = f"champion until version {number} took over"
+        lines.append(Alias(model, CHALLENGER, was, as_of, told, action="train"))
     registry.write_ledger(lines)

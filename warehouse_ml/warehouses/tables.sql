@@ -233,6 +233,38 @@ create table if not exists {{ 'worst_slices' | wml }} (
     rank {{ int }}
 );
 
+-- grain: one row per evaluation_id, combination of all slice columns (JSON text in `slices`), label, prediction and bin
+create table if not exists {{ 'metric_cells' | wml }} (
+    evaluation_id {{ string }},
+    evaluation {{ string }},
+    model {{ string }},
+    version {{ int }},
+    window_start {{ timestamp }},
+    window_end {{ timestamp }},
+    as_of {{ timestamp }},
+    task {{ string }},
+    slices {{ string }},
+    label {{ string }},
+    prediction {{ string }},
+    bin {{ int }},
+    n_rows {{ int }},
+    n_labelled {{ int }},
+    n_scored {{ int }},
+    weight {{ double }},
+    weight_squares {{ double }},
+    sum_score {{ double }},
+    sum_label {{ double }},
+    sum_log_loss {{ double }},
+    sum_squared_error {{ double }},
+    sum_absolute_error {{ double }},
+    sum_error {{ double }},
+    sum_squared_log_error {{ double }},
+    n_logarithms {{ int }},
+    label_spread {{ double }},
+    is_weighted {{ bool }},
+    min_slice_size {{ int }}
+);
+
 -- grain: one row per rule, returned row and as_of
 create table if not exists {{ 'rule_firings' | wml }} (
     rule {{ string }},
@@ -333,7 +365,7 @@ select
     'expected_calibration_error', 'calibration_ratio', 'mean_prediction', 'mean_label', 'precision_macro', 'precision_micro',
     'precision_weighted', 'recall_macro', 'recall_micro', 'recall_weighted', 'f1_macro', 'f1_micro', 'f1_weighted',
     'mean_absolute_error', 'mean_squared_error', 'root_mean_squared_error', 'mean_squared_log_error',
-    'median_absolute_error', 'r2_score', 'explained_variance', 'mean_error',
+    'median_absolute_error', 'r2_score', 'explained_variance', 'mean_error', 'kolmogorov_smirnov',
 ] %}
     max(case when metrics.metric = '{{ metric }}' then metrics.value end) as {{ metric }}{% if not loop.last %},{% endif %}
 

@@ -13,6 +13,19 @@ cast('0x' || left(md5({{ text }}), 15) as bigint)
 ({{ hash_int(text) }} / 1152921504606846976e0)
 {%- endmacro -%}
 
+{#-
+    Whether a text falls into a share of all texts, by its hash alone. `share` in [0, 1] is written out; a larger one
+    takes in every text that a smaller one does. The bound is a whole number, so no rounding decides.
+-#}
+{%- macro is_in_share(text, share) -%}
+{{ hash_int(text) }} < {{ (share * 1152921504606846976) | int }}
+{%- endmacro -%}
+
+{#- What a request is told apart by where requests of a model are shared out; two models share theirs out independently. -#}
+{%- macro request_text(model, request_id) -%}
+{{ (model ~ '|') | literal }} || cast({{ request_id }} as varchar)
+{%- endmacro -%}
+
 {#- One string that tells rows apart: columns in order, null kept apart from the empty string. -#}
 {%- macro row_text(columns) -%}
 concat_ws('|', {% for column in columns %}coalesce(cast({{ column }} as varchar), chr(1)){% if not loop.last %}, {% endif %}{% endfor %})
@@ -111,6 +124,11 @@ ${{ name }}
 read_parquet({{ path | literal }})
 {%- endmacro -%}
 
+{#- As `read_parquet`, with the position of each row in the file as a column of the given name. -#}
+{%- macro read_parquet_in_order(path, position) -%}
+(select wml_stored.*, wml_stored.file_row_number as {{ position }} from read_parquet({{ path | literal }}, file_row_number = true) as wml_stored)
+{%- endmacro -%}
+
 {#- Text of the sum of integers below 2^60, which overflows 64 bits; the same whatever the order of the rows. -#}
 {%- macro sum_text(expression) -%}
 cast(sum(cast({{ expression }} as hugeint)) as varchar)
@@ -124,6 +142,22 @@ cast(sum(cast({{ expression }} as hugeint)) as varchar)
 {#- A table of this connection, gone with it. -#}
 {%- macro create_scratch(name) -%}
 create or replace temp table {{ name }} as
+{%- endmacro -%}
+
+{#- A window function over all rows in the order of one number. The engine sorts once, below the function, and counts
+    through what comes out: written as a window of its own it would carry every column through a slower sort. The first
+    macro ends the query that is read, the second stands behind the function; a running total is told so. -#}
+{%- macro sorted_first(key) -%}
+order by {{ key }}
+{%- endmacro -%}
+
+{%- macro over_sorted(key, is_running=false) -%}
+over ({% if is_running %}rows between unbounded preceding and current row{% endif %})
+{%- endmacro -%}
+
+{#- A named query whose expressions are worked out once a row, however often they are used. -#}
+{%- macro materialized() -%}
+materialized
 {%- endmacro -%}
 
 {#- The n - 1 values that cut the rows into n equal parts, each of them a value that occurs; null is left out. -#}
@@ -355,4 +389,37 @@ concat_ws({{ separator | literal }}, {% for name in names %}{{ name }}{% if not 
 {#- The 97.5 % point of Student's distribution, right to 1e-5 from 20 degrees of freedom on: Fisher's expansion. -#}
 {%- macro student_97_5(freedom) -%}
 (1.959963984540054e0 + 2.372271230298562e0 / {{ freedom }} + 2.8224986157396112e0 / ({{ freedom }} * {{ freedom }}) + 2.555849679507722e0 / ({{ freedom }} * {{ freedom }} * {{ freedom }}))
+{%- endmacro -%}
+
+{#- JSON text of an object; `fields` is a dict of name to expression. -#}
+{%- macro json_text(fields) -%}
+cast(json_object({% for name, expression in fields.items() %}{{ name | literal }}, {{ expression }}{% if not loop.last %}, {% endif %}{% endfor %}) as varchar)
+{%- endmacro -%}
+
+{#- The values of JSON text for a list of names, in words as slice_text has them; one that is not there is an error. -#}
+{%- macro json_slice_text(json, names) -%}
+case
+    when len({{ names }}) = 0 then 'all'
+    else array_to_string(
+        list_transform(
+            {{ names }},
+            lambda wml_name: coalesce(
+                json_extract_string({{ json }}, '/' || replace(replace(wml_name, '~', '~0'), '/', '~1')),
+                error('no slice column "' || wml_name || '" in the cells; they have ' || {{ json }})
+            )
+        ),
+        ', '
+    )
+end
+{%- endmacro -%}
+
+{#- A query of several parameters, called by any client: wml.resliced('late_arrival', ['origin']). -#}
+{%- macro create_query_function(name, parameters, body) -%}
+create or replace macro {{ name }}({{ parameters | join(', ') }}) as table
+{{ body }}
+{%- endmacro -%}
+
+{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
+{%- macro row_in_order() -%}
+row_number() over ()
 {%- endmacro -%}
