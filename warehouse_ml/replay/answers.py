@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
-from warehouse_ml.registry import CHALLENGER, CHAMPION
+from warehouse_ml.registry import CHAMPION, SERVING
 from warehouse_ml.requests.predict import LOG_COLUMNS, log_of
 from warehouse_ml.tables import all_of
 from warehouse_ml.templates import statement
@@ -56,8 +56,8 @@ class Answer:
 
     @property
     def has_served(self) -> bool:
-        """Whether the answer counted; that of a challenger was in the shadow."""
-        return self.alias != CHALLENGER
+        """Whether somebody was given the answer; a challenger or candidate answers in the shadow."""
+        return self.alias in SERVING
 
 
 def logged_models(warehouse: Warehouse) -> list[str]:
