@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
 import shutil
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny import edit, write_tiny
+from tests.tiny import START, edit, write_tiny
 from tests.wml import ok, rows, wml
+from warehouse_ml.loop.candidates import _without
 from warehouse_ml.templates import environment
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
@@ -70,6 +72,21 @@ def test_two_models_draw_independently(warehouse: DuckDBWarehouse) -> None:
     table = [[both, len(one) - both], [len(two) - both, N - len(one | two)]]
     assert chi2_contingency(table).pvalue > 0.001
     assert both > 0
+
+
+SPANS = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted).filter(lambda ends: ends[0] < ends[1])
+
+
+@given(SPANS, st.lists(SPANS, max_size=4))
+def test_a_stretch_without_others_is_what_none_of_them_covers(span: list[int], others: list[list[int]]) -> None:
+    def at(ends: list[int]) -> tuple[dt.datetime, dt.datetime]:
+        return START + ends[0] * dt.timedelta(hours=1), START + ends[1] * dt.timedelta(hours=1)
+
+    left = _without(at(span), [at(other) for other in others])
+    hours = [
+        hour for since, until in left for hour in range(12) if since <= START + hour * dt.timedelta(hours=1) < until
+    ]
+    assert hours == [hour for hour in range(*span) if not any(hour in range(*other) for other in others)]
 
 
 @pytest.fixture(scope="module")

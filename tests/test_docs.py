@@ -51,6 +51,7 @@ ORDER = (
     "docs/decisions.md",
     "docs/replay.md",
     "docs/format.md",
+    "docs/experiments.md",
     "docs/cli.md",
     "docs/README.md",
 )
@@ -140,6 +141,9 @@ def commands_of(block: Block) -> Iterator[list[str]]:
 
 
 def run_block(block: Block, folder: Path) -> tuple[Ran, Path]:
+    if "write" in block.directives:
+        (folder / block.directives["write"]).write_text(block.text + "\n", encoding="utf-8")
+        return Ran(0, ""), folder
     out = io.StringIO()
     code = 0
     for words in commands_of(block):

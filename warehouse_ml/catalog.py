@@ -141,6 +141,18 @@ class Catalog:
 
         return SourceText(text, node.place, lambda: trace(source, text, templates.user_environment(engine), render))
 
+    def texts(self, node: Node) -> dict[str, str]:
+        """Return what the node and all above it say, by file: rendered, the clock by its names, with their config."""
+        found = {}
+        for other in sorted(self.graph.above([node.id])):
+            file, reading = self.nodes[other].file, Reading(is_for_hash=True)
+            text = self._render(file, Clock(_STILL, _OTHER), reading)
+            for name, at in (("as_of", _STILL), ("window.start", _OTHER)):
+                text = text.replace(templates.literal(at, self.target.engine), "{{ " + name + " }}")
+            told = json.dumps(_telling(reading.config), sort_keys=True, default=str)
+            found[file.place] = f"-- config: {told}\n{text.strip()}" if reading.config else text.strip()
+        return found
+
     def definition_hash(self, node: Node) -> str:
         """Return a hash of what the node and everything above it say; no clock and no data in it."""
         if node.id not in self._definition_hashes:
@@ -181,9 +193,7 @@ class Catalog:
             reading.needs.add(self._relation_id(str(reading.config.get("requests", f"{file.name}_requests")), file))
         models = frozenset(self._models_called(still, file))
         reading.needs.update(NodeId("model", name) for name, _ in models)
-        # What is only said about a model makes no other model of it.
-        told = {key: value for key, value in reading.config.items() if key != "allow"}
-        text_hash = _hash([still, json.dumps(told, sort_keys=True, default=str)])
+        text_hash = _hash([still, json.dumps(_telling(reading.config), sort_keys=True, default=str)])
         return Node(
             id=NodeId(kind, file.name),
             file=file,
@@ -264,6 +274,11 @@ def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:
             place=file.place,
             hint="add event_time='...' to config(...)",
         )
+
+
+def _telling(config: Mapping[str, Any]) -> dict[str, Any]:
+    # What is only said about a model makes no other model of it.
+    return {key: value for key, value in config.items() if key != "allow"}
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -20,9 +20,10 @@ from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, w
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["add_columns", "all_of", "ensure_tables", "one_row", "run_file", "spooled"]
+__all__ = ["add_columns", "all_of", "ensure_tables", "one_row", "run_file", "spooled", "undone"]
 
 _HERE = "warehouse_ml.warehouses"
+_TABLE = "create table if not exists "
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -31,6 +32,10 @@ def ensure_tables(warehouse: Warehouse) -> None:
         warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
         there = warehouse.kinds(WML)
         for sql in statements(_HERE, "tables.sql", warehouse.engine):
+            if _TABLE not in sql:
+                # A view is made anew each time, without being read into a tree before.
+                warehouse.run(sql)
+                continue
             declared = sqlglot.parse_one(sql, read=warehouse.engine)
             table = declared.find(exp.Table)
             if table and declared.find(exp.Schema) and table.name.lower() in there:
@@ -96,6 +101,25 @@ def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
                 writer.write_batch(batch)
         with pa.memory_map(path) as mapped:
             yield pa.ipc.open_stream(mapped).read_all()
+
+
+class _Undone(BaseException):
+    """Ends a transaction whose work is not to be kept."""
+
+
+@contextmanager
+def undone(warehouse: Warehouse) -> Iterator[None]:
+    """Run a block in a transaction that is rolled back at its end: what would happen, without its happening.
+
+    Nothing that the block wrote is there afterwards, its scratch tables neither. It must not stand inside of another
+    transaction, which would keep what it wrote.
+    """
+    try:
+        with warehouse.transaction():
+            yield
+            raise _Undone
+    except _Undone:
+        return
 
 
 def _mentions(sql: str, name: str, engine: str) -> bool:

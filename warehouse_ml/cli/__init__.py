@@ -33,7 +33,7 @@ _COMMANDS = {
     "retrain": ("retrain", "Train again what the rules name, or MODEL, and what they feed."),
     "query": ("query", "Ask the warehouse in SQL."),
     "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
-    "models": ("models", "List the versions of models, or show one."),
+    "models": ("models", "List the versions of models, show one, or tell two apart."),
     "compile": ("compile", "Show the SQL that would run."),
 }
 

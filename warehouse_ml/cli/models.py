@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from warehouse_ml.cli.options import format_option, project_option
+from warehouse_ml.cli.options import format_option, project_option, target_option
 from warehouse_ml.cli.output import print_rows
 from warehouse_ml.errors import WmlError
 
 
-@click.group("models", short_help="List the versions of models, or show one.")
+@click.group("models", short_help="List the versions of models, show one, or tell two apart.")
 def command() -> None:
-    """List the versions of models, or show one."""
+    """List the versions of models, show one, or tell two apart."""
 
 
 @command.command("list", short_help="List versions, with their metrics and aliases.")
@@ -63,10 +63,7 @@ def show(name: str, output: str, project: Path) -> None:
     Every file of the version is checked against its hash first.
     """
     registry, _ = _registry(project)
-    model, _, wanted = name.partition("@")
-    if not model:
-        raise WmlError(f'"{name}" names no model', hint="write MODEL, MODEL@3 or MODEL@champion")
-    version = registry.get(model, wanted or "champion")
+    version = registry.get(*_parts(name))
     stored = registry.load(version)
     facts, parameters = stored.facts, stored.parameters
     listed = {
@@ -102,6 +99,49 @@ def rows_(name: str, output: str, project: Path) -> None:
         path = session.registry.snapshot_path(version)
     row = {"model": version.model, "version": version.version, "n_rows": version.n_rows, "path": path.as_posix()}
     print_rows([row], output, list(row))
+
+
+@command.command("diff", short_help="Tell two versions apart: MODEL@2 MODEL@3.")
+@click.argument("before")
+@click.argument("now")
+@target_option
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Sections for a person, or all of it as one object.",
+)
+@project_option
+def diff(before: str, now: str, target: str | None, output: str, project: Path) -> None:
+    """Tell two versions of a model apart: MODEL@2 and MODEL@3, or aliases.
+
+    What changed in the definition and the files it reads, in features and training rows; and what came of it: metrics
+    on the same requests, those of the latest mature window of each evaluation, and the decisions that flip, by group.
+    A version that was not asked then is asked now. Nothing is written.
+    """
+    import json
+
+    from warehouse_ml.cli.diff_text import diff_text
+    from warehouse_ml.cli.output import plain
+    from warehouse_ml.diff import diff_versions
+    from warehouse_ml.project import find_project
+    from warehouse_ml.session import open_session
+
+    (model, first), (other, second) = (_parts(name) for name in (before, now))
+    if model.lower() != other.lower():
+        raise WmlError(f"{model} and {other} are two models", hint=f"name two versions of one: {model}@1 {model}@2")
+    with open_session(find_project(project), target) as session:
+        found = diff_versions(session, session.registry.name_of(model), first, second)
+    click.echo(json.dumps(plain(found.as_dict()), indent=2) if output == "json" else diff_text(found))
+
+
+def _parts(name: str) -> tuple[str, str]:
+    model, _, wanted = name.partition("@")
+    if not model:
+        raise WmlError(f'"{name}" names no model', hint="write MODEL, MODEL@3 or MODEL@champion")
+    return model, wanted or "champion"
 
 
 def _registry(project: Path):  # type: ignore[no-untyped-def]

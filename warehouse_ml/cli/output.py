@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-__all__ = ["format_table", "headline", "note", "print_rows", "status"]
+__all__ = ["format_table", "headline", "note", "plain", "print_rows", "status"]
 
 _MIN_COLUMN = 8
 _HEADLINES = (
@@ -163,6 +163,11 @@ def _number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{value:.1f}"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: instants in UTC as text, what is not finite as null."""
+    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from warehouse_ml.evaluation.join import join_columns
-from warehouse_ml.evaluation.run import SCRATCH, metrics_by_unit, refuse_bad_rows, run_measures
+from warehouse_ml.evaluation.run import SCRATCH, refuse_bad_rows, run_measures
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.evaluation.steps import Steps
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["measure"]
+__all__ = ["Measured", "measure", "measured"]
 
 # After every request, so that no row is left out.
 _END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A metric with its interval at 95 %, and the rows with an answer and a prediction behind it."""
+
+    value: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    ci_method: str | None
+    n: int
+
+
 def measure(
     warehouse: Warehouse, query: str, *, task: str, threshold: float = 0.5, place: str = "query"
 ) -> Mapping[str, float | None]:
+    """Return the values of what ``measured`` gives, by name."""
+    found = measured(warehouse, query, task=task, threshold=threshold, place=place)
+    return {name: metric.value for name, metric in found.items()}
+
+
+def measured(
+    warehouse: Warehouse, query: str, *, task: str, threshold: float = 0.5, place: str = "query"
+) -> Mapping[str, Measured]:
     """Return the metrics of a query's rows, by name.
 
     Parameters
@@ -36,8 +56,8 @@ def measure(
 
     Returns
     -------
-    mapping of metric to value
-        None where a metric cannot be computed; empty if the query has no rows.
+    mapping of metric to Measured
+        Its value is None where a metric cannot be computed; empty if the query has no rows.
 
     Raises
     ------
@@ -55,7 +75,10 @@ def measure(
             steps.run("due_rows.sql")
             refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
             run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
-        found = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
+        rows = steps.fetch("overall.sql") if due else []
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)
-    return found[due[0]["unit"]] if due else {}
+    return {
+        row["metric"]: Measured(row["value"], row["ci_lower"], row["ci_upper"], row["ci_method"], row["n"])
+        for row in rows
+    }

@@ -19,7 +19,9 @@ insert into {{ 'evaluations' | wml }} (
     n_labelled_positive,
     label_delay_p50_seconds,
     label_delay_p95_seconds,
-    warning
+    warning,
+    task,
+    rows_hash
 )
 with answered as (
     select
@@ -33,7 +35,13 @@ with answered as (
             'case when request_rows.label_known_at is not null then greatest(0e0, '
             ~ seconds_between('request_rows.requested_at', 'request_rows.label_known_at') ~ ') end',
             [(1, 2), (19, 20)]
-        ) }} as delays
+        ) }} as delays,
+        -- Which requests were judged, by which answers: whatever has the same was judged on the same rows.
+        {{ sum_text(
+            'case when request_rows.label is not null and coalesce(' ~ as_string('request_rows.prediction') ~ ', '
+            ~ as_string('request_rows.score') ~ ') is not null then '
+            ~ hash_int(row_text(['request_rows.request_id', 'request_rows.label', 'request_rows.weight'])) ~ ' end'
+        ) }} as rows_hash
     from wml_rows as request_rows
     group by request_rows.unit
 )
@@ -55,7 +63,9 @@ select
     answered.n_positive as n_labelled_positive,
     {{ element('answered.delays', 1) }} as label_delay_p50_seconds,
     {{ element('answered.delays', 2) }} as label_delay_p95_seconds,
-    {{ 'warnings.warning' if has_warnings else 'null' }} as warning
+    {{ 'warnings.warning' if has_warnings else 'null' }} as warning,
+    {{ task | literal }} as task,
+    answered.rows_hash
 from wml_due as due
 inner join answered
     on due.unit = answered.unit

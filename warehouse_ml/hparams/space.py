@@ -87,7 +87,7 @@ class Tuning:
     n_trials : int
         At the most.
     algorithm : str
-        VIZIER_DEFAULT, RANDOM_SEARCH or GRID_SEARCH.
+        VIZIER_DEFAULT, RANDOM_SEARCH, GRID_SEARCH or OPTUNA_TPE.
     objective : str or None
         One of ``OBJECTIVES``; None if none was written, which means the default of the model type.
     space : mapping of str to Hparam

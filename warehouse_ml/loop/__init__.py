@@ -1,6 +1,7 @@
 """The loop: its steps over an open project, and the weekly job that strings them together."""
 
 from warehouse_ml.loop.deciding import Decision, fallback_step, promote_step, remove_step, rollback_step
+from warehouse_ml.loop.experiments import model_names, plan_step, try_step
 from warehouse_ml.loop.job import WeeklyRun, run_job
 from warehouse_ml.loop.retrain import Due, Retrained, Retraining, ask_step, named, plan, retrain, retrain_due
 from warehouse_ml.loop.steps import (
@@ -23,8 +24,10 @@ __all__ = [
     "build_step",
     "evaluate_step",
     "fallback_step",
+    "model_names",
     "named",
     "plan",
+    "plan_step",
     "predict_step",
     "promote_step",
     "remove_step",
@@ -34,4 +37,5 @@ __all__ = [
     "run_job",
     "test_step",
     "train_step",
+    "try_step",
 ]

@@ -22,9 +22,10 @@ from warehouse_ml.loop.candidates import (
 from warehouse_ml.loop.steps import evaluate_step
 from warehouse_ml.registry import CHAMPION, SERVING, Version
 from warehouse_ml.requests.predict import log_of
-from warehouse_ml.rules import Firing, fire
+from warehouse_ml.rules import Failure, Firing, fire
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
+from warehouse_ml.training import Guard
 
 __all__ = [
     "Decision",
@@ -39,8 +40,6 @@ __all__ = [
 
 OnStep = Callable[[str], None]
 _SHOWN_ROWS = 3
-
-Guard = Callable[[Version, Version], str | None]
 
 
 @dataclass(frozen=True)
@@ -194,14 +193,15 @@ class FellBack:
     notes: list[str] = field(default_factory=list)
 
 
-def fall_back_where_due(session: Session, as_of: dt.datetime) -> FellBack:
+def fall_back_where_due(session: Session, as_of: dt.datetime, failures: list[Failure] | None = None) -> FellBack:
     """Ask the rules about fallbacks, and let the safe version of each model that they name serve.
 
     A model without a safe version goes on as it is, and so does one whose later requests were answered already: the
-    job has other work to do, and the rule's row is kept.
+    job has other work to do, and the rule's row is kept. ``failures`` is told of the rules that fail.
     """
     result = FellBack()
-    result.firings.extend(fire(session.warehouse, session.catalog, session.reader, as_of, events=("fallback",)))
+    warehouse, catalog, reader = session.warehouse, session.catalog, session.reader
+    result.firings.extend(fire(warehouse, catalog, reader, as_of, events=("fallback",), failures=failures))
     for firing in result.firings:
         model = str(firing.model)
         if model in result.models:

@@ -80,7 +80,7 @@ def run_job(
     result.built.extend(build_step(session, as_of, on_step=on_step))
     result.predicted.extend(predict_nodes(session, catalog.of_kind("model"), as_of, aliases, on_step))
     result.evaluated.extend(evaluate_nodes(session, catalog.of_kind("evaluation"), as_of, on_step=on_step))
-    fallen = fall_back_where_due(session, as_of)
+    fallen = fall_back_where_due(session, as_of, result.failures)
     result.decided.extend(fallen.decided)
     result.notes.extend(fallen.notes)
     result.firings.extend(

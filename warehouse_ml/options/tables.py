@@ -63,7 +63,10 @@ _GENERAL = {
     "NUM_TRIALS": Option("int", low=1, high=100, why="tunes the hyperparameters"),
     "MAX_PARALLEL_TRIALS": Option("int", default=1, low=1, high=5, why="trials run one after another here"),
     "HPARAM_TUNING_ALGORITHM": Option(
-        "string", "VIZIER_DEFAULT", choices=("VIZIER_DEFAULT", "RANDOM_SEARCH", "GRID_SEARCH"), why=_TUNED
+        "string",
+        "VIZIER_DEFAULT",
+        choices=("VIZIER_DEFAULT", "RANDOM_SEARCH", "GRID_SEARCH", "OPTUNA_TPE"),
+        why=f"{_TUNED}; `optuna_tpe` is not in BigQuery ML and needs `warehouse-ml[optuna]`",
     ),
     "HPARAM_TUNING_OBJECTIVES": Option("strings", why=_TUNED),
     "MODEL_REGISTRY": Option("string", only=(None,), why=_OFFLINE),

@@ -1,5 +1,18 @@
 """From a definition and its rows to a published version."""
 
-from warehouse_ml.training.train import PROMOTIONS, Subject, Trained, subject_of, train
+from warehouse_ml.training.plan import TrainingPlan, plan_training
+from warehouse_ml.training.train import PROMOTIONS, Guard, Subject, Trained, subject_of, train
+from warehouse_ml.training.trying import Tried, try_out
 
-__all__ = ["PROMOTIONS", "Subject", "Trained", "subject_of", "train"]
+__all__ = [
+    "PROMOTIONS",
+    "Guard",
+    "Subject",
+    "Trained",
+    "TrainingPlan",
+    "Tried",
+    "plan_training",
+    "subject_of",
+    "train",
+    "try_out",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.registry import VersionContent
@@ -22,10 +23,14 @@ def content_of(
     rows: RowSummary,
     result: FitResult,
     threshold: float,
+    files: Mapping[str, str],
     *,
     keeps_rows: bool = True,
 ) -> VersionContent:
-    """Return the version's content: its parameters, definition, scoring SQL, rows (or their query alone), and facts."""
+    """Return the version's content: its parameters, definition, scoring SQL, rows (or their query alone), and facts.
+
+    ``files`` is what the definition and all that it reads say, so that a later one can be told from it file by file.
+    """
     snapshot = statement(__package__, "snapshot.sql", warehouse.engine, relation=TRAINING_ROWS)
     forced = str(definition.options["SCORING_PATH"])
     facts = {
@@ -39,6 +44,7 @@ def content_of(
         },
         "columns": rows.columns,
         "threshold": threshold,
+        "files": dict(files),
         "scoring_path": scoring_path(result.parameters, forced=forced),
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,

@@ -4,6 +4,9 @@
 select
     {{ as_string('row_number() over (order by scored.wml_row_hash asc)') }} as request_id,
     {{ asked_at | literal }} as requested_at,
+{% if version is not none %}
+    {{ version | literal }} as model_version,
+{% endif %}
     scored.score,
     scored.prediction,
 {% if task == 'binary' %}

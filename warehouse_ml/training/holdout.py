@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import sqlglot
 
 from warehouse_ml.catalog import BEGINNING
-from warehouse_ml.evaluation import measure
+from warehouse_ml.evaluation import Measured, measured
 from warehouse_ml.registry import CHALLENGER, CHAMPION, StoredVersion, Version
 from warehouse_ml.scoring import compile_scoring, score_arrow, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
@@ -19,7 +19,7 @@ from warehouse_ml.training.preprocessing import EVAL
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
-__all__ = ["Verdict", "compare_with_champion", "measure_held_out"]
+__all__ = ["Verdict", "compare_with_champion", "held_out_query", "measure_held_out", "measured_held_out"]
 
 _DIGITS = 12
 _SCORED = Relation("_wml_held_out_rows")
@@ -49,7 +49,15 @@ class Verdict:
 def measure_held_out(
     warehouse: Warehouse, parameters: Parameters, n_rows: int, threshold: float = 0.5, *, side: str = EVAL
 ) -> dict[str, float | None]:
-    """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name.
+    """Return the values of what ``measured_held_out`` gives, by name."""
+    found = measured_held_out(warehouse, parameters, n_rows, threshold, side=side)
+    return {name: metric.value for name, metric in found.items()}
+
+
+def measured_held_out(
+    warehouse: Warehouse, parameters: Parameters, n_rows: int, threshold: float = 0.5, *, side: str = EVAL
+) -> dict[str, Measured]:
+    """Return the metrics of a model on the held-out rows among ``TRAINING_ROWS``, by name, with their intervals.
 
     The scores are those of the SQL (or arrays) that serve, not the estimator's own.
 
@@ -63,6 +71,44 @@ def measure_held_out(
         In [0, 1].
     side : str
         ``eval`` or ``test``.
+    """
+    query = held_out_query(warehouse, parameters, n_rows, side=side)
+    found = measured(warehouse, query, task=parameters.task, threshold=threshold)
+    # The last digits depend on the order in which threads finish, and a version must come out the same each time.
+    return {
+        name: replace(
+            metric,
+            value=_rounded(metric.value),
+            ci_lower=_rounded(metric.ci_lower),
+            ci_upper=_rounded(metric.ci_upper),
+        )
+        for name, metric in found.items()
+    }
+
+
+def held_out_query(
+    warehouse: Warehouse,
+    parameters: Parameters,
+    n_rows: int,
+    *,
+    side: str = EVAL,
+    version: int | None = None,
+    scratch: Relation = _SCORED,
+) -> str:
+    """Return the query of the held-out rows with their scores, as the query of an evaluation.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    parameters : Parameters
+    n_rows : int
+        How many rows are held out.
+    side : str
+        ``eval`` or ``test``.
+    version : int, optional
+        Whose answers these are, in a column ``model_version``.
+    scratch : Relation
+        Where the scores go that are not computed by SQL; two queries that are read together need one each.
     """
     inputs = [column.name for column in parameters.inputs]
     held_out = statement(
@@ -80,9 +126,9 @@ def measure_held_out(
         scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine, copy=False)
     else:
         rows = pa.Table.from_batches(list(score_arrow(warehouse, parameters, held_out, keep=keep)))
-        warehouse.load(_SCORED, rows, temporary=True)
-        scored = all_of(warehouse, _SCORED)
-    query = statement(
+        warehouse.load(scratch, rows, temporary=True)
+        scored = all_of(warehouse, scratch)
+    return statement(
         __package__,
         "held_out.sql",
         warehouse.engine,
@@ -91,10 +137,12 @@ def measure_held_out(
         positive=parameters.classes[-1] if parameters.task == "binary" else None,
         scored=scored,
         asked_at=BEGINNING,
+        version=version,
     )
-    found = measure(warehouse, query, task=parameters.task, threshold=threshold)
-    # The last digits depend on the order in which threads finish, and a version must come out the same each time.
-    return {name: None if value is None else float(f"{value:.{_DIGITS}g}") for name, value in found.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def compare_with_champion(

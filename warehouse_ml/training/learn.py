@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.errors import DataError, DefinitionError, SqlError
@@ -13,7 +13,8 @@ from warehouse_ml.training.fit import FitResult, fit
 from warehouse_ml.training.preprocessing import family_of, fit_preprocessing, infer_features
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS, RowSummary, refuse_disguised_labels
 from warehouse_ml.training.transform import Rows, expand_items, fit_transform, inputs_of
-from warehouse_ml.training.tune import Trial, tune
+from warehouse_ml.training.trials import Trial
+from warehouse_ml.training.tune import tune
 from warehouse_ml.transform_clause import TransformItem
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -28,6 +29,8 @@ def learn(
     threshold: float,
     trials: list[Trial],
     say: Callable[[str], None],
+    known: Mapping[str, Trial] | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> FitResult:
     """Fit a model on ``TRAINING_ROWS``.
 
@@ -42,6 +45,8 @@ def learn(
         Filled as the trials of a tuning end.
     say : callable
         Told what is being done.
+    known, on_trial : optional
+        As of ``tune``.
 
     Raises
     ------
@@ -90,6 +95,8 @@ def learn(
                 trials=trials,
                 say=say,
                 transformed=transformed,
+                known=known,
+                on_trial=on_trial,
             )
         else:
             result = fit(

@@ -1,8 +1,9 @@
 -- grain: one row per hyperparameter trial of a training run
 -- unit:  hyperparameters and metrics as JSON; durations in seconds
--- null:  error is null where the trial succeeded
+-- null:  error is null where the trial succeeded; taken_from where this run fitted it itself
 insert into {{ 'trials' | wml }} (
-    run_id, model, trial_id, hyperparameters, metrics, status, error, is_optimal, duration_seconds
+    run_id, model, trial_id, hyperparameters, metrics, status, error, is_optimal, duration_seconds, training_loss, eval_loss,
+    search_hash, taken_from
 )
 values (
     {{ param('run_id') }},
@@ -13,5 +14,9 @@ values (
     {{ param('status') }},
     {{ param('error') }},
     {{ param('is_optimal') }},
-    {{ param('duration_seconds') }}
+    {{ param('duration_seconds') }},
+    {{ param('training_loss') }},
+    {{ param('eval_loss') }},
+    {{ param('search_hash') }},
+    {{ param('taken_from') }}
 )

@@ -7,6 +7,8 @@
 2. each further trial is the point where a Gaussian process, fitted to the results so far, expects the largest
    improvement over the best of them (Jones, Schonlau and Welch, 1998).
 
+``OPTUNA_TPE`` leaves the second step to Optuna's tree-structured Parzen estimator; it also starts from the defaults.
+
 Nothing is carried over from one model's tuning to the next.
 """
 
@@ -21,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.hparams import Hparam, HparamCandidates, HparamRange, Tuning
 from warehouse_ml.training.estimators import SEED
+from warehouse_ml.training.optuna_search import most_promising
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Search", "expected_improvement"]
+__all__ = ["Axis", "Point", "Search", "expected_improvement"]
 
 Point = dict[str, Any]
 """A value of each hyperparameter, by upper-case option."""
@@ -42,7 +45,7 @@ _LENGTHS = (0.05, 20.0)
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """One hyperparameter, seen as the numbers from 0 to 1."""
 
     name: str
@@ -121,7 +124,7 @@ class Search:
 
     def __init__(self, tuning: Tuning, defaults: Mapping[str, Any]) -> None:
         self._tuning = tuning
-        self._axes = [_Axis(name, hparam) for name, hparam in tuning.space.items()]
+        self._axes = [Axis(name, hparam) for name, hparam in tuning.space.items()]
         self._defaults = defaults
         self._units = self._draw() if tuning.algorithm == "RANDOM_SEARCH" else self._spread()
 
@@ -150,6 +153,10 @@ class Search:
             return next(itertools.islice(self._grid(), len(known), None))
         if not known:
             return {axis.name: axis.start(self._defaults[axis.name]) for axis in self._axes}
+        if self._tuning.algorithm == "OPTUNA_TPE":
+            found = most_promising(self._axes, tried, self._tuning.n_trials, SEED)
+            counted = self._grid() if self.size < math.inf else iter(())
+            return found or next((point for point in counted if point not in known), None)
         scores = [score for _, score in tried if score is not None]
         n_first = max(_FIRST_POINTS, math.ceil(self._tuning.n_trials / 2))
         if self._tuning.algorithm == "RANDOM_SEARCH" or len(known) < n_first or len(scores) < 2:

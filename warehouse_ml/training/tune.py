@@ -2,15 +2,15 @@
 
 Rows are read and preprocessing is fitted once; trials run one after another. The best trial is the one whose
 objective is best on the rows to evaluate on, the earliest of equal ones; only its parameters are proven to score as
-its estimator does, and only it becomes a version.
+its estimator does, and only it becomes a version. A trial that an earlier run of the same search brought to its end is
+taken over from there: it is fitted again only if it is the best one.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from warehouse_ml.definition import ModelDefinition
@@ -18,18 +18,16 @@ from warehouse_ml.errors import DataError, DefinitionError, SqlError, StorageErr
 from warehouse_ml.hparams import MAXIMISED, OBJECTIVES, Tuning
 from warehouse_ml.scoring.features import FittedFeature
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.tables import run_file
 from warehouse_ml.training.estimators import Fitted
 from warehouse_ml.training.fit import FitResult, Prepared, fit_prepared, prepare, prove
 from warehouse_ml.training.holdout import measure_held_out
 from warehouse_ml.training.rows import ROW_HASH, SPLIT, TRAINING_ROWS, RowSummary
 from warehouse_ml.training.search import Search
 from warehouse_ml.training.transform import FittedTransform
+from warehouse_ml.training.trials import FAILED, SUCCEEDED, Trial, point_of
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["FAILED", "SUCCEEDED", "Trial", "record_trials", "tune"]
-
-SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+__all__ = ["FAILED", "SUCCEEDED", "Trial", "tune"]
 
 # The mean over classes is what BigQuery ML's metrics are for more than two of them.
 _MULTICLASS = {
@@ -39,55 +37,6 @@ _MULTICLASS = {
     "f1_score": "f1_macro",
 }
 _DIGITS = 4
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One model that was fitted, or could not be.
-
-    Parameters
-    ----------
-    trial_id : int
-        1, 2, 3 ... in the order run.
-    hyperparameters : mapping
-        By lower-case option.
-    objective : mapping
-        The one metric that decides, by the name it has in CREATE MODEL.
-    metrics : mapping of str to float
-        On the rows to evaluate on; empty if the model could not be fitted or scored.
-    training_loss, eval_loss : float or None
-        After the last iteration.
-    status : str
-        SUCCEEDED or FAILED.
-    error_message : str or None
-    duration_seconds : float
-    is_optimal : bool
-        Whether the version is this one.
-    """
-
-    trial_id: int
-    hyperparameters: Mapping[str, Any]
-    objective: Mapping[str, float | None]
-    metrics: Mapping[str, float | None] = field(default_factory=dict)
-    training_loss: float | None = None
-    eval_loss: float | None = None
-    status: str = SUCCEEDED
-    error_message: str | None = None
-    duration_seconds: float = 0.0
-    is_optimal: bool = False
-
-    def fact(self) -> dict[str, Any]:
-        """Return what the version keeps of the trial: the same for the same rows, so nothing of its duration."""
-        return {
-            "trial_id": self.trial_id,
-            "hyperparameters": dict(self.hyperparameters),
-            "hparam_tuning_evaluation_metrics": dict(self.objective),
-            "training_loss": self.training_loss,
-            "eval_loss": self.eval_loss,
-            "status": self.status,
-            "error_message": self.error_message,
-            "is_optimal": self.is_optimal,
-        }
 
 
 @dataclass(frozen=True)
@@ -113,6 +62,8 @@ def tune(
     trials: list[Trial],
     say: Callable[[str], None],
     transformed: FittedTransform | None = None,
+    known: Mapping[str, Trial] | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> FitResult:
     """Return the best model of a tuning.
 
@@ -133,6 +84,10 @@ def tune(
         Told how each trial did.
     transformed : FittedTransform, optional
         The TRANSFORM whose features these are.
+    known : mapping of str to Trial, optional
+        Trials of an earlier run of the same search, by ``point_of``.
+    on_trial : callable, optional
+        Given each trial as it ends.
 
     Returns
     -------
@@ -166,15 +121,21 @@ def tune(
     )
     objective = _objective(tuning, prepared.shape, definition.place)
     search = Search(tuning, definition.options)
-    best: tuple[float, Fitted, int] | None = None
+    best: tuple[float, Fitted | None, int] | None = None
     tried: list[tuple[dict[str, Any], float | None]] = []
     n_trials = int(min(tuning.n_trials, search.size))
     while len(tried) < n_trials and (point := search.propose(tried)) is not None:
-        trial, fitted = _run(warehouse, prepared, definition, point, objective, rows.n_eval, threshold, len(trials) + 1)
+        number = len(trials) + 1
+        fitted: Fitted | None = None
+        trial = _taken_over(known or {}, point, objective, number)
+        if trial is None:
+            trial, fitted = _run(warehouse, prepared, definition, point, objective, rows.n_eval, threshold, number)
         trials.append(trial)
+        if on_trial:
+            on_trial(trial)
         score = objective.score(trial.metrics)
         tried.append((point, score))
-        if score is not None and fitted is not None and (best is None or score > best[0]):
+        if score is not None and (best is None or score > best[0]):
             best = (score, fitted, len(trials) - 1)
         say(f"trial {trial.trial_id} of {n_trials}: {_told(trial)}")
     if best is None:
@@ -185,6 +146,9 @@ def tune(
         )
     _, fitted, index = best
     trials[index] = replace(trials[index], is_optimal=True)
+    if fitted is None:
+        say("fitting the best trial again")
+        fitted = fit_prepared(prepared, {**definition.options, **tried[index][0]})
     result = prove(warehouse, TRAINING_ROWS, prepared, fitted, order_by=ROW_HASH)
     chosen = {name.upper(): value for name, value in trials[index].hyperparameters.items()}
     return replace(
@@ -201,27 +165,6 @@ def tune(
             "trials": [trial.fact() for trial in trials],
         },
     )
-
-
-def record_trials(warehouse: Warehouse, run: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-    """Write a row of ``wml.trials`` for each trial of a run (its ``run_id`` and ``model``)."""
-    for trial in trials:
-        run_file(
-            warehouse,
-            __package__,
-            "record_trial.sql",
-            {
-                "run_id": run["run_id"],
-                "model": run["model"],
-                "trial_id": trial.trial_id,
-                "hyperparameters": json.dumps(dict(trial.hyperparameters)),
-                "metrics": json.dumps(dict(trial.metrics), sort_keys=True),
-                "status": trial.status,
-                "error": trial.error_message,
-                "is_optimal": trial.is_optimal,
-                "duration_seconds": trial.duration_seconds,
-            },
-        )
 
 
 def _run(
@@ -244,8 +187,8 @@ def _run(
     except (StorageError, SqlError):
         # Neither hangs on the point: a TRANSFORM that fails on a row fails in every trial.
         raise
-    except (WmlError, ValueError, ArithmeticError, MemoryError) as caught:
-        # What numpy and scikit-learn say of numbers that they cannot work with.
+    except Exception as caught:
+        # Whatever a library says of numbers that it cannot work with: the other points may be better ones.
         error = caught.what if isinstance(caught, WmlError) else f"{type(caught).__name__}: {caught}".splitlines()[0]
     value = metrics.get(objective.metric)
     if error is None and value is None:
@@ -263,6 +206,17 @@ def _run(
         duration_seconds=time.perf_counter() - began,
     )
     return trial, fitted
+
+
+def _taken_over(
+    known: Mapping[str, Trial], point: Mapping[str, Any], objective: _Objective, trial_id: int
+) -> Trial | None:
+    """Return the trial that an earlier run made of this point, if it has a value of what is tuned for."""
+    found = known.get(point_of({name.lower(): value for name, value in point.items()}))
+    value = found.metrics.get(objective.metric) if found else None
+    if found is None or value is None:
+        return None
+    return replace(found, trial_id=trial_id, objective={objective.name: value}, is_optimal=False)
 
 
 def _need_rows(definition: ModelDefinition, rows: RowSummary) -> None:
@@ -300,7 +254,8 @@ def _told(trial: Trial) -> str:
     if trial.status == FAILED:
         return f"{values}: failed, {trial.error_message}"
     ((name, found),) = trial.objective.items()
-    return f"{values}: {name} {_short(found)}"
+    earlier = ", from the run before" if trial.taken_from else ""
+    return f"{values}: {name} {_short(found)}{earlier}"
 
 
 def _short(value: object) -> str:

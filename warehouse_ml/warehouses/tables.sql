@@ -8,7 +8,7 @@
 {%- set bool = type('bool') -%}
 {%- set timestamp = type('timestamp') %}
 
--- grain: one row per run of a training, finished or failed
+-- grain: one row per run of a training: running, finished, tried or failed
 create table if not exists {{ 'training_runs' | wml }} (
     run_id {{ string }},
     model {{ string }},
@@ -20,7 +20,9 @@ create table if not exists {{ 'training_runs' | wml }} (
     error {{ string }},
     options {{ string }},
     metrics {{ string }},
-    n_rows {{ int }}
+    n_rows {{ int }},
+    definition_hash {{ string }},
+    data_hash {{ string }}
 );
 
 -- grain: one row per hyperparameter trial of a training run
@@ -33,7 +35,29 @@ create table if not exists {{ 'trials' | wml }} (
     status {{ string }},
     error {{ string }},
     is_optimal {{ bool }},
-    duration_seconds {{ double }}
+    duration_seconds {{ double }},
+    training_loss {{ double }},
+    eval_loss {{ double }},
+    search_hash {{ string }},
+    taken_from {{ string }}
+);
+
+-- grain: one row per training run and metric, on the rows held out of its training
+create table if not exists {{ 'held_out_metrics' | wml }} (
+    run_id {{ string }},
+    model {{ string }},
+    version {{ int }},
+    as_of {{ timestamp }},
+    task {{ string }},
+    label {{ string }},
+    comparable_group {{ string }},
+    metric {{ string }},
+    value {{ double }},
+    ci_lower {{ double }},
+    ci_upper {{ double }},
+    ci_method {{ string }},
+    n {{ int }},
+    better {{ string }}
 );
 
 -- grain: one row per evaluation, version, window and as_of
@@ -54,7 +78,9 @@ create table if not exists {{ 'evaluations' | wml }} (
     n_labelled_positive {{ int }},
     label_delay_p50_seconds {{ double }},
     label_delay_p95_seconds {{ double }},
-    warning {{ string }}
+    warning {{ string }},
+    task {{ string }},
+    rows_hash {{ string }}
 );
 
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
@@ -474,6 +500,83 @@ qualify comparisons.as_of = max(comparisons.as_of) over (
     partition by
         comparisons.evaluation, comparisons.model, comparisons.version, comparisons.other_version, comparisons.window_start
 );
+
+-- grain: one row per metric of a version's evaluated window, or of a training run's rows held out
+-- Ranked are those of one comparable_group: the same requests with the same answers, the same rows held out.
+create or replace view {{ 'leaderboard' | wml }} as
+with entries as (
+    select
+        'evaluation' as source,
+        md5({{ row_text(['evaluations.task', 'evaluations.rows_hash']) }}) as comparable_group,
+        evaluations.task,
+        cast(null as {{ string }}) as label,
+        metrics.evaluation,
+        metrics.window_start,
+        metrics.window_end,
+        metrics.as_of,
+        metrics.model,
+        metrics.version,
+        cast(null as {{ string }}) as run_id,
+        metrics.metric,
+        metrics.value,
+        metrics.ci_lower,
+        metrics.ci_upper,
+        metrics.n,
+        metrics.better
+    from {{ 'latest_metrics' | wml }} as metrics
+    inner join {{ 'evaluations' | wml }} as evaluations
+        on metrics.evaluation_id = evaluations.evaluation_id
+    where metrics.slice_key = 'overall'
+        and evaluations.rows_hash is not null
+    union all
+    select
+        'held out' as source,
+        held_out.comparable_group,
+        held_out.task,
+        held_out.label,
+        cast(null as {{ string }}) as evaluation,
+        cast(null as {{ timestamp }}) as window_start,
+        cast(null as {{ timestamp }}) as window_end,
+        held_out.as_of,
+        held_out.model,
+        held_out.version,
+        held_out.run_id,
+        held_out.metric,
+        held_out.value,
+        held_out.ci_lower,
+        held_out.ci_upper,
+        held_out.n,
+        held_out.better
+    from {{ 'held_out_metrics' | wml }} as held_out
+)
+
+select
+    entries.source,
+    entries.comparable_group,
+    entries.task,
+    entries.label,
+    entries.evaluation,
+    entries.window_start,
+    entries.window_end,
+    entries.as_of,
+    entries.model,
+    entries.version,
+    entries.run_id,
+    entries.metric,
+    entries.value,
+    entries.ci_lower,
+    entries.ci_upper,
+    entries.n,
+    entries.better,
+    case
+        when entries.better is not null and entries.value is not null then
+            rank() over (
+                partition by entries.source, entries.comparable_group, entries.metric
+                order by case entries.better when 'higher' then -entries.value else entries.value end asc nulls last
+            )
+    end as rank,
+    count(*) over (partition by entries.source, entries.comparable_group, entries.metric) as n_compared
+from entries;
 
 -- grain: one row per evaluation, version, window, slice, metric and as_of: how a value changed as answers came
 create or replace view {{ 'metric_history' | wml }} as
