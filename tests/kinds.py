@@ -44,6 +44,7 @@ KINDS = {
     "amount_linear": _labelled("linear_reg", "amount", _AMOUNT),
     "amount_trees": _labelled("boosted_tree_regressor", "amount", _AMOUNT, *_FEW_TREES),
     "amount_log": _labelled("sklearn", "amount", _AMOUNT, "estimator = 'sklearn.linear_model.PoissonRegressor'"),
+    "churn_near": _labelled("sklearn", "has_churned", _CHURN, "estimator = 'sklearn.neighbors.KNeighborsClassifier'"),
     "region_linear": _labelled("logistic_reg", "region", _AMOUNT),
     "region_trees": _labelled("boosted_tree_classifier", "region", _AMOUNT, *_FEW_TREES),
     "groups": f"create or replace model {{name}}\noptions (model_type = 'kmeans', num_clusters = 3) as\n{_ALL}",

@@ -154,6 +154,39 @@ def test_every_answer_is_the_same_again(served: Path) -> None:
     ]
 
 
+def test_names_are_asked_for_in_any_case(served: Path) -> None:
+    assert ok(served, "replay", "--model", "Churn", "--all", "--version", "2").err.startswith("168 answers")
+    assert replayed(served, OLD, "--model", "CHURN", "--version", "2")["model"] == "churn"
+
+
+def test_a_feature_called_as_a_later_column_is(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier release let a feature be called threshold: its log line has the feature there."""
+    for file in ("sql/requests/churn_requests.sql", "models/churn.sql"):
+        edit(
+            tiny,
+            file,
+            ".visits,",
+            ".visits,\n    events.amount / 1000 as threshold," if "sql/" in file else ".threshold,",
+        )
+    from warehouse_ml.training import learn
+
+    monkeypatch.setattr(learn, "LOG_COLUMNS", learn.LOG_COLUMNS[:9])
+    ok(tiny, "train", "churn", "--as-of", SPLIT)
+    monkeypatch.undo()
+    ok(tiny, "predict", "--as-of", LATER)
+    (row,) = rows(tiny, "select count(*) as n from wml.request_log_churn where abs(threshold - amount / 1000) < 1e-12")
+    assert row == {"n": 336}
+    assert ok(tiny, "replay", "--model", "churn", "--all").err == "336 answers of 1 version replayed: 0 differences\n"
+    found = replayed(tiny, OLD)
+    assert found["is_same"]
+    assert (found["threshold"], found["is_threshold_logged"]) == (0.5, False)
+    assert found["features"]["threshold"] == found["features"]["amount"] / 1000
+    # Nobody can start that now.
+    done = wml(tiny, "train", "churn", "--as-of", LATER)
+    assert done.code == 2
+    assert 'a feature cannot be called "threshold"' in done.err
+
+
 def test_a_period_by_either_way(served: Path) -> None:
     for way in ("sql", "arrays"):
         done = ok(served, "replay", "--model", "churn", "--all", "--by", way)
@@ -310,6 +343,24 @@ def test_a_definition_is_written_once(served: Path) -> None:
     assert [row["as_of"][:10] for row in history] == [SPLIT, LATER, LAST, END]
 
 
+def test_a_definition_that_was_refused_is_not_kept(served: Path) -> None:
+    before = rows(served, "select definition_hash from wml.definitions order by all")
+    edit(served, "sql/requests/churn_requests.sql", "events.request_id,", "'same' as request_id,")
+    assert wml(served, "predict", "--as-of", END).code == 2
+    assert rows(served, "select definition_hash from wml.definitions order by all") == before
+
+
+def test_what_an_earlier_release_built_is_kept_with_the_next_build(served: Path) -> None:
+    before = rows(served, "select definition_hash, relation, sql, upstream from wml.definitions order by all")
+    change(served, "delete from wml.definitions")
+    assert replayed(served, OLD)["definition"] is None
+    done = ok(served, "build", "--as-of", LAST, "--format", "json")
+    assert {row["action"] for row in done.rows} == {"up to date"}
+    after = rows(served, "select definition_hash, relation, sql, upstream from wml.definitions order by all")
+    assert after == before
+    assert replayed(served, OLD)["definition"]["is_logged"]
+
+
 def test_the_commit_is_kept(tiny: Path) -> None:
     def git(*arguments: str) -> str:
         settings = ("-c", "user.name=t", "-c", "user.email=t@example.com")
@@ -415,6 +466,7 @@ def says(*parts: str) -> Callable[[str], bool]:
     [
         (["r90000"], says('no request "r90000" in wml.request_log_churn', "r901", "hint: did you mean")),
         (["zzz"], says('no request "zzz"', "has it been scored?")),
+        (["r9' or 'a' = 'a"], says("""no request "r9' or 'a' = 'a\" in""")),
         ([OLD, "--model", "chrun"], says('"chrun" has no request log', 'did you mean "churn"')),
         ([OLD, "--version", "9"], says('no version "9" of churn', "1, 2")),
         ([], says("give a request's id, or a period")),

@@ -35,6 +35,8 @@ from warehouse_ml.templates import environment
 from warehouse_ml.warehouses.base import Relation
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
+NO_STATEMENT = ("churn_wood", "churn_near")
+
 
 @dataclass(frozen=True)
 class Kinds:
@@ -97,10 +99,10 @@ def test_what_was_logged_is_replayed(
     assert not different
     assert (done.n_answers, done.n_different, done.n_flips) == (len(rows), 0, 0)
     found = replay(warehouse, kinds.registry, f"q{len(rows) - 1}", model=model, most_trees=10_000)
-    assert [one.again.how for one in found.replays] == (["arrays"] if model == "churn_wood" else ["sql", "arrays"])
+    assert [one.again.how for one in found.replays] == (["arrays"] if model in NO_STATEMENT else ["sql", "arrays"])
     assert all(one.is_same and one.ulps == 0 for one in found.replays)
-    if model == "churn_wood":
-        with pytest.raises(DefinitionError, match="churn_wood@1 has no statement"):
+    if model in NO_STATEMENT:
+        with pytest.raises(DefinitionError, match=f"{model}@1 has no statement"):
             replay_period(warehouse, kinds.registry, model, by="sql")
     else:
         other_way = "arrays" if done.how == "sql" else "sql"
@@ -129,6 +131,10 @@ def check_explanation(found: Replayed, parameters: Parameters) -> None:
         assert len(attributed) == len(parameters.features)
         scale = max(1.0, *(abs(value) for value in attributed))
         assert explanation.baseline + math.fsum(attributed) == pytest.approx(explanation.total, abs=1e-9 * scale)
+    if parameters.kept is not None:
+        assert explanation.outputs["true"] == score == explanation.total
+        assert [term.feature for term in explanation.terms] == ["amount", "visits", "region"]
+        return
     if parameters.task == "clustering":
         check_distance(found)
         return

@@ -137,9 +137,11 @@ def _build_one(
         "definition_hash": hash_of(catalog, reader, node, as_of),
         "inputs_hash": catalog.inputs_hash(node),
     }
-    if last is None or last["definition_hash"] != state["definition_hash"] or not last["is_defined"]:
-        keep_definition(warehouse, catalog, reader, node, as_of)
+    is_new = last is None or last["definition_hash"] != state["definition_hash"] or not last["is_defined"]
     if last and _is_up_to_date(catalog, node, last, state, as_of):
+        if is_new:
+            # It was built before definitions were kept.
+            keep_definition(warehouse, catalog, reader, node, as_of)
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
     start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
     with warehouse.transaction():
@@ -150,6 +152,8 @@ def _build_one(
         if node.file.kind == "request" and start is None:
             check_requests(warehouse, relation, node.place)
         n_rows = None if materialized == "view" else _count(warehouse, relation)
+        if is_new:
+            keep_definition(warehouse, catalog, reader, node, as_of)
     seconds = time.perf_counter() - began
     records.append(
         {

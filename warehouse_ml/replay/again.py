@@ -117,7 +117,7 @@ def asked(warehouse: Warehouse, model: str, answers: Logged, features: list[str]
 
 def has_statement(stored: StoredVersion) -> bool:
     """Whether the version keeps its prediction as SQL; one that is too large for a statement keeps a comment."""
-    return not stored.scoring_sql.lstrip().startswith("--")
+    return not stored.stored_sql.lstrip().startswith("--")
 
 
 def score_again(warehouse: Warehouse, stored: StoredVersion, source: str, threshold: float) -> list[Again]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from warehouse_ml.errors import DataError, DefinitionError, did_you_mean
-from warehouse_ml.registry import CHALLENGER, CHAMPION
+from warehouse_ml.registry import CHAMPION, SERVING
 from warehouse_ml.requests.predict import LOG_COLUMNS, log_of
 from warehouse_ml.tables import all_of
 from warehouse_ml.templates import statement
@@ -39,7 +39,7 @@ class Answer:
     definition_hash : str or None
         Of the relation that held the request then; None where an earlier release wrote the line.
     features : mapping of str to object
-        Every feature of the log as the line has it, those of other versions too.
+        Every column of the line; the features of other versions are among them.
     """
 
     request_id: str
@@ -56,8 +56,8 @@ class Answer:
 
     @property
     def has_served(self) -> bool:
-        """Whether the answer counted; that of a challenger was in the shadow."""
-        return self.alias != CHALLENGER
+        """Whether somebody was given the answer; a challenger or candidate answers in the shadow."""
+        return self.alias in SERVING
 
 
 def logged_models(warehouse: Warehouse) -> list[str]:
@@ -133,7 +133,7 @@ def _answer(row: dict[str, Any]) -> Answer:
         # A log of an earlier release may have a feature of that name.
         threshold=threshold if isinstance(threshold, float) else None,
         definition_hash=definition_hash if isinstance(definition_hash, str) else None,
-        features={name: value for name, value in row.items() if name.lower() not in LOG_COLUMNS},
+        features=row,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,13 @@ def explanation_of(warehouse: Warehouse, parameters: Parameters, source: str, *,
     if found.probabilities is not None:
         outputs = dict(zip(_output_names(parameters), found.probabilities[0].tolist(), strict=True))
     predicted = 0 if found.prediction is None else int(found.prediction[0])
+    if parameters.kept is not None:
+        # What neither coefficients nor trees tell has no parts to show but what went in.
+        given = tuple(
+            Term(feature.name, value, None if math.isnan(code) else code)
+            for feature, value, code in zip(parameters.features, values, encoded[0].tolist(), strict=True)
+        )
+        return Explanation(f"the score of {parameters.kept.name}", float(found.score[0]), None, given, outputs)
     if parameters.task == "clustering":
         return _clustering(parameters, encoded[0], values, predicted, outputs)
     output = predicted if parameters.task == "multiclass" else 0
@@ -189,8 +197,6 @@ def _clustering(
     parameters: Parameters, row: np.ndarray, values: list[Any], nearest: int, outputs: dict[str, float]
 ) -> Explanation:
     """Tell how far the row is from the nearest centroid, feature by feature."""
-    import math
-
     clusters = parameters.only_clusters()
     is_cosine = clusters.distance == "cosine"
     centroid = clusters.centroids[nearest]

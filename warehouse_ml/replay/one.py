@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,8 +168,8 @@ def replay(
         If a stored version is not what was published.
     """
     answers = answers_of(warehouse, request_id, model)
-    answer = answers[0]
-    stored = stored_of(registry, answer.model, answer.version)
+    stored = stored_of(registry, answers[0].model, answers[0].version)
+    answer = answers[0] = _without_features(answers[0], stored)
     columns = log_columns(warehouse, answer.model)
     place = str(log_of(answer.model))
     features = features_of(stored, columns, place)
@@ -191,6 +192,16 @@ def replay(
         definition=str(registry.root / stored.version.artifact_uri / "definition.sql"),
         others=tuple(answers[1:]),
         other=other,
+    )
+
+
+def _without_features(answer: Answer, stored: StoredVersion) -> Answer:
+    """Return an answer in which a feature is not taken for a column of the log that came later under its name."""
+    features = {name.lower() for name in _inputs(stored)}
+    return dataclasses.replace(
+        answer,
+        threshold=None if "threshold" in features else answer.threshold,
+        definition_hash=None if "definition_hash" in features else answer.definition_hash,
     )
 
 
@@ -219,7 +230,7 @@ def _other(
     row = logged or _row_with(registry, answers, wanted)
     source = asked(warehouse, answer.model, Logged(row.version, answer.request_id), features)
     if logged is not None:
-        threshold = threshold_of(logged, wanted)
+        threshold = threshold_of(_without_features(logged, wanted), wanted)
     again = tuple(score_again(warehouse, wanted, source, threshold))
     own = again[0] if wanted.path() == "sql" and has_statement(wanted) else again[-1]
     return Other(
