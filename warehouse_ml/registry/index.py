@@ -12,7 +12,6 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -219,17 +218,17 @@ def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _versions(table: pa.Table) -> list[Version]:
-    at = [INDEX_SCHEMA.get_field_index(name) for name in ("metrics", "environment")]
-    found = []
-    for row in rows_of(table):
-        values = list(row)
-        for index in at:
-            values[index] = _mapping(values[index])
-        found.append(Version(*values))
-    return found
-
-
-@lru_cache(maxsize=1024)
-def _mapping(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}
+    columns = list(zip(*rows_of(table), strict=True)) if len(table) else []
+    for index, name in enumerate(INDEX_SCHEMA.names if columns else ()):
+        if name in ("metrics", "environment"):
+            # Read at once: ten thousand calls would take as long as everything else.
+            texts = list(dict.fromkeys(columns[index]))
+            try:
+                found = dict(zip(texts, json.loads(f"[{','.join(texts)}]"), strict=True))
+            except (ValueError, RecursionError):
+                raise ArtifactError(
+                    f"the index holds {name} that are not JSON",
+                    hint=f"delete {INDEX}: it is made again from the folders",
+                ) from None
+            columns[index] = tuple(found[text] for text in columns[index])
+    return [Version(*row) for row in zip(*columns, strict=True)]
