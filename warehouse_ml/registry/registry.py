@@ -63,7 +63,7 @@ class Registry:
 
     def __init__(self, root: Path, *, max_snapshot_rows: int | None = None, store: ObjectStore | None = None) -> None:
         self.root = root
-        self.rows_again: Callable[[StoredVersion], pa.RecordBatchReader] | None = None
+        self.rows_again: Callable[[Registry, StoredVersion], pa.RecordBatchReader] | None = None
         self._store = store
         self._max_snapshot_rows = max_snapshot_rows
         self._index = Index(root)
@@ -186,7 +186,7 @@ class Registry:
                 place=version.artifact_uri,
                 hint=f"read them again: wml models rows {name}",
             )
-        rows = self.rows_again(self.load(version))
+        rows = self.rows_again(self, self.load(version))
         with locked(self.root):
             sweep(folder)
             with staged_file(folder) as staged:
