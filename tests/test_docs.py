@@ -34,6 +34,7 @@ from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, O
 from warehouse_ml.registry import Alias, Registry
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
+from warehouse_ml.scoring.kept import KEPT_TYPES
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.templates import environment
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
@@ -323,6 +324,13 @@ def estimators_table(is_kept: bool = False) -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
+def kept_types_table() -> str:
+    """The types that the file of a kept estimator may hold."""
+    lines = ["| estimator | types |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(f'`{one}`' for one in types)} |" for name, types in KEPT_TYPES.items()]
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
 def families(model_types: Sequence[str]) -> str:
     groups: dict[str, tuple[str, ...]] = {
         "all": MODEL_TYPES,
@@ -430,6 +438,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
     "estimators": estimators_table,
+    "kept_types": kept_types_table,
     "kept_estimators": lambda: estimators_table(is_kept=True),
     "tables": tables_list,
     "macros": macros_table,

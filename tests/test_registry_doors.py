@@ -172,6 +172,10 @@ def test_a_link_in_the_folder_is_not_followed(project: Path, tmp_path: Path, nam
 def test_a_folder_that_is_a_link_is_no_version(project: Path, tmp_path: Path) -> None:
     shutil.move(project / "artifacts" / "churn" / "1", tmp_path / "1")
     (project / "artifacts" / "churn" / "1").symlink_to(tmp_path / "1")
+    known = Registry(project / "artifacts")
+    with pytest.raises(ArtifactError, match="is a link"):
+        known.load(known.versions()[0])
+    (project / "artifacts" / "index.parquet").unlink()
     assert Registry(project / "artifacts").versions() == []
     folder = project / "artifacts" / "churn"
     (folder / "1").unlink()

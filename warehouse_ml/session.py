@@ -76,10 +76,10 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
 def read_again_by(warehouse: Warehouse, registry: Registry) -> Registry:
     """Let the registry read training rows again that a version does not keep, and return it."""
 
-    def rows_again(stored: StoredVersion) -> pa.RecordBatchReader:
+    def rows_again(asking: Registry, stored: StoredVersion) -> pa.RecordBatchReader:
         from warehouse_ml.training.again import rows_again as read
 
-        return read(warehouse, registry, stored)
+        return read(warehouse, asking, stored)
 
     registry.rows_again = rows_again
     return registry

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from io import BufferedReader
@@ -20,6 +21,7 @@ from warehouse_ml.errors import ArtifactError
 
 __all__ = [
     "Busy",
+    "Listing",
     "hash_of",
     "hash_of_file",
     "hash_of_stream",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 STAGING_PREFIX = ".staging-"
+_COARSEST_CLOCK = 2_000_000_000
 
 
 def hash_of(content: bytes) -> str:
@@ -125,6 +128,36 @@ def publishing(target: Path) -> Iterator[Path]:
         raise _cannot_write(target, error) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+class Listing:
+    """The names in a folder, read again only when the folder says that it has changed.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp: tuple[int, int] | None = None
+        self._names: list[str] = []
+        self.n_changes = 0
+
+    def names(self) -> list[str]:
+        """Return the names, in no order; none if there is no such folder."""
+        now = time.time_ns()
+        try:
+            found = os.stat(self._folder)  # noqa: PTH116 - asked for often
+            stamp = (found.st_mtime_ns, found.st_ino)
+            if stamp != self._stamp:
+                self._names = os.listdir(self._folder)  # noqa: PTH208
+                self.n_changes += 1
+        except OSError:
+            self._names, stamp = [], (now, 0)
+        # The clock of a file system is coarse: a folder that has just changed may change again and not show it.
+        self._stamp = stamp if now - stamp[0] > _COARSEST_CLOCK else None
+        return self._names
 
 
 def sweep(parent: Path) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import datetime as dt
 import json
-import os
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA, Alias
 from warehouse_ml.registry.checked import read_json
-from warehouse_ml.registry.folder import Busy, locked, replace_file
+from warehouse_ml.registry.folder import Busy, Listing, locked, replace_file
+from warehouse_ml.registry.index import rows_of
 from warehouse_ml.registry.version import parquet_bytes
 
 __all__ = ["LEDGER", "LINES", "Ledger", "is_ledger_file"]
@@ -49,12 +50,14 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = root / LEDGER
+        self._listing = Listing(root / LINES)
         self._seen: tuple[object, ...] | None = None
-        self._lines: list[Alias] = []
+        self._table = LEDGER_SCHEMA.empty_table()
+        self._lines: dict[tuple[str | None, str | None], list[Alias]] = {}
         self._is_written = False
 
-    def lines(self) -> list[Alias]:
-        """Return every line, in the order written.
+    def lines(self, model: str | None = None, alias: str | None = None) -> list[Alias]:
+        """Return every line, or those of one model and alias, in the order written.
 
         Raises
         ------
@@ -62,7 +65,13 @@ class Ledger:
             If a file of the ledger cannot be read.
         """
         self._look()
-        return list(self._lines)
+        key = (model, alias)
+        if key not in self._lines:
+            table, names = self._table, self._table.column_names
+            for name, wanted in (("model", model), ("alias", alias)):
+                table = table if wanted is None else table.filter(pc.field(name) == wanted)
+            self._lines[key] = [Alias.from_row(dict(zip(names, row, strict=True))) for row in rows_of(table)]
+        return list(self._lines[key])
 
     def add(self, lines: Sequence[Alias], push: Callable[[str, bytes], None] | None = None) -> None:
         """Add lines, all of them or none; the store's lock is held.
@@ -80,13 +89,15 @@ class Ledger:
         """
         self._look()
         names = self._names()
-        if not names and self._lines:
+        if not names and len(self._table):
             # An earlier release kept the lines in the Parquet file alone.
-            names = [self._put(1, self._lines, push)]
+            names = [self._put(1, self.lines(), push)]
         last = int(names[-1].partition("-")[0]) if names else 0
         name = self._put(last + 1, lines, push)
+        rows = pa.Table.from_pylist([dataclasses.asdict(line) for line in lines], schema=LEDGER_SCHEMA)
+        self._seen = None
         with contextlib.suppress(ArtifactError):
-            self._write([*self._lines, *lines], [*names, name])
+            self._write(pa.concat_tables([self._table, rows]), [*names, name])
 
     def write(self) -> Path:
         """Bring the Parquet file into step with the files, and return where it is.
@@ -99,7 +110,7 @@ class Ledger:
         self._look()
         if not self._is_written:
             with locked(self._root):
-                self._write(self._lines, self._names())
+                self._write(self._table, self._names())
         return self._path
 
     def _look(self) -> None:
@@ -108,31 +119,31 @@ class Ledger:
             found = self._path.stat()
         except OSError:
             found = None
-        seen = (tuple(names), found and (found.st_mtime_ns, found.st_size, found.st_ino))
+        seen = (names, found and (found.st_mtime_ns, found.st_size, found.st_ino))
         if seen == self._seen:
             return
-        table = _read(self._path) if found else None
-        told = _told(table)
+        table, is_whole = _read(self._path) if found else (None, False)
         # Without a single file, what an earlier release left in the Parquet file is all there is.
-        if table is not None and (told == names or not names):
-            self._lines = [Alias.from_row(row) for row in table.to_pylist()]
-            self._is_written = table.schema.names == LEDGER_SCHEMA.names
+        if table is not None and (not names or _told(table) == names):
+            self._set(table)
+            self._is_written = is_whole
         else:
-            self._lines = [line for name in names for line in self._get(name)]
+            rows = [row for name in names for row in self._get(name)]
+            self._set(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA))
             self._is_written = False
             # A reader never waits for a training to end, and needs no right to write.
             with contextlib.suppress(ArtifactError, Busy):
                 if names:
                     with locked(self._root, wait=False):
-                        self._write(self._lines, names)
+                        self._write(self._table, names)
                         return
         self._seen = seen
 
     def _names(self) -> list[str]:
-        try:
-            return sorted(name for name in os.listdir(self._root / LINES) if is_ledger_file(name))  # noqa: PTH208
-        except OSError:
-            return []
+        return sorted(name for name in self._listing.names() if is_ledger_file(name))
+
+    def _set(self, table: pa.Table) -> None:
+        self._table, self._lines = table.replace_schema_metadata(None), {}
 
     def _put(self, number: int, lines: Sequence[Alias], push: Callable[[str, bytes], None] | None) -> str:
         rows = [dataclasses.asdict(line) for line in lines]
@@ -143,7 +154,7 @@ class Ledger:
         replace_file(self._root / LINES / name, content.encode())
         return name
 
-    def _get(self, name: str) -> list[Alias]:
+    def _get(self, name: str) -> list[dict[str, Any]]:
         path = self._root / LINES / name
         try:
             if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
@@ -159,18 +170,18 @@ class Ledger:
                     hint="upgrade: pip install --upgrade warehouse-ml",
                 )
             rows = [_typed(row) for row in found["lines"]]
-            table = pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+            pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
         except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
             raise ArtifactError(f"holds no lines of the ledger: {error}", place=str(path)) from None
-        return [Alias.from_row(row) for row in table.to_pylist()]
+        return rows
 
-    def _write(self, lines: Sequence[Alias], names: Sequence[str]) -> None:
-        table = pa.Table.from_pylist([dataclasses.asdict(line) for line in lines], schema=LEDGER_SCHEMA)
-        table = table.replace_schema_metadata({_TOLD: json.dumps(list(names)).encode()})
-        replace_file(self._path, parquet_bytes(table))
+    def _write(self, table: pa.Table, names: Sequence[str]) -> None:
+        told = {_TOLD: json.dumps(list(names)).encode()}
+        replace_file(self._path, parquet_bytes(table.replace_schema_metadata(told)))
         found = self._path.stat()
-        self._seen = (tuple(names), (found.st_mtime_ns, found.st_size, found.st_ino))
-        self._lines, self._is_written = list(lines), True
+        self._seen = (list(names), (found.st_mtime_ns, found.st_size, found.st_ino))
+        self._set(table)
+        self._is_written = True
 
 
 def is_ledger_file(name: str) -> bool:
@@ -178,14 +189,22 @@ def is_ledger_file(name: str) -> bool:
     return _FILE.fullmatch(name) is not None
 
 
-def _read(path: Path) -> pa.Table | None:
-    """Return the Parquet file, or None if it is none of a ledger; that of an earlier release may have fewer columns."""
+def _read(path: Path) -> tuple[pa.Table | None, bool]:
+    """Return the Parquet file and whether it has every column; None if it is none of a ledger.
+
+    That of an earlier release may have fewer columns; what is not there is null.
+    """
     try:
         table = pq.read_table(path, memory_map=False)
-        columns = [field for field in LEDGER_SCHEMA if field.name in table.schema.names]
-        return table if table.schema.types == [field.type for field in columns] else None
+        told = [field for field in LEDGER_SCHEMA if field.name in table.schema.names]
+        if table.schema.types != [field.type for field in told]:
+            return None, False
+        for field in LEDGER_SCHEMA:
+            if field.name not in table.schema.names:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        return table.select(LEDGER_SCHEMA.names), len(told) == len(LEDGER_SCHEMA)
     except (pa.ArrowException, OSError, ValueError):
-        return None
+        return None, False
 
 
 def _told(table: pa.Table | None) -> list[str] | None:

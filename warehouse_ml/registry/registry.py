@@ -63,7 +63,7 @@ class Registry:
 
     def __init__(self, root: Path, *, max_snapshot_rows: int | None = None, store: ObjectStore | None = None) -> None:
         self.root = root
-        self.rows_again: Callable[[StoredVersion], pa.RecordBatchReader] | None = None
+        self.rows_again: Callable[[Registry, StoredVersion], pa.RecordBatchReader] | None = None
         self._store = store
         self._max_snapshot_rows = max_snapshot_rows
         self._index = Index(root)
@@ -124,7 +124,7 @@ class Registry:
         if name.isdigit():
             wanted: int | None = int(name)
         else:
-            wanted = holder_at(self.ledger(), model, name, at or dt.datetime.now(dt.UTC))
+            wanted = holder_at(self._ledger.lines(model, name), model, name, at or dt.datetime.now(dt.UTC))
         found = None if wanted is None else self._index.find(model, wanted)
         if found is None:
             raise self._not_found(model, name, self.versions(model))
@@ -186,7 +186,7 @@ class Registry:
                 place=version.artifact_uri,
                 hint=f"read them again: wml models rows {name}",
             )
-        rows = self.rows_again(self.load(version))
+        rows = self.rows_again(self, self.load(version))
         with locked(self.root):
             sweep(folder)
             with staged_file(folder) as staged:
@@ -235,11 +235,11 @@ class Registry:
 
     def periods(self, model: str, alias: str) -> list[Period]:
         """Return who had an alias when."""
-        return periods(self.ledger(), model, alias)
+        return periods(self._ledger.lines(model, alias), model, alias)
 
     def holder(self, model: str, alias: str, at: dt.datetime) -> Version | None:
         """Return the version that had an alias at an instant, or None."""
-        wanted = holder_at(self.ledger(), model, alias, at)
+        wanted = holder_at(self._ledger.lines(model, alias), model, alias, at)
         return None if wanted is None else self._index.find(model, wanted)
 
     def write_ledger(self, lines: Sequence[Alias]) -> None:

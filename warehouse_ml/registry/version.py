@@ -73,6 +73,9 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+_PYTHON_TYPES = {pa.string(): str, pa.int64(): int, _TIMESTAMP: dt.datetime}
+
+
 @dataclass(frozen=True)
 class Version:
     """A row of the index: what is known of a version without opening its folder.
@@ -269,8 +272,13 @@ def version_of(manifest: Mapping[str, Any], artifact_hash: str, model: str, numb
         for name in ("metrics", "environment"):
             row[name] = json.loads(row[name]) if isinstance(row[name], str) else dict(row[name])
         version = Version(**{name: row[name] for name in INDEX_SCHEMA.names})
-        pa.Table.from_pylist([version.row()], schema=INDEX_SCHEMA)
-    except (KeyError, TypeError, ValueError, RecursionError, pa.ArrowException) as error:
+        for name, value in version.row().items():
+            if type(value) is not _PYTHON_TYPES[INDEX_SCHEMA.field(name).type] and (name, value) != (
+                "git_commit",
+                None,
+            ):
+                raise TypeError(f"{name} is a {type(value).__name__}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"the manifest does not tell of a version: {error}", place=place) from None
     return version
 
