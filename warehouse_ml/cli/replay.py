@@ -84,7 +84,7 @@ def command(
     is_period = is_all or any(end is not None for end in (window, since, until))
     _check(request_id, model, is_period, window, since, until, is_all)
     settings = load_project(find_project(project))
-    registry = Registry(settings.artifacts)
+    registry = Registry.of(settings)
     chosen = settings.target(target)
     warehouse = open_warehouse(settings, chosen, read_only=True)
     try:

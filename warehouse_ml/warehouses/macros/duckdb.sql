@@ -423,8 +423,3 @@ end
 create or replace macro {{ name }}({{ parameters | join(', ') }}) as table
 {{ body }}
 {%- endmacro -%}
-
-{#- The number of a row in the order in which its relation gives them; of a file of rows, as they were written. -#}
-{%- macro row_in_order() -%}
-row_number() over ()
-{%- endmacro -%}
