@@ -246,7 +246,9 @@ def test_the_recipe_of_the_documentation_is_true(evaluated):
         name: np.where(flights[name] < -5, "early", np.where(flights[name] < 15, "on time", "late"))
         for name in ("arr_delay", "dep_delay")
     }
-    found = rows(folder, "select slice_value, metric, value from wml.resliced('as_it_leaves', [], since := '2013-04-01')")
+    found = rows(
+        folder, "select slice_value, metric, value from wml.resliced('as_it_leaves', [], since := '2013-04-01')"
+    )
     values = {row["metric"]: row["value"] for row in found}
     want = multiclass_oracle(kinds["arr_delay"], kinds["dep_delay"], None)
     assert {name: values[name] for name in want} == pytest.approx(want, rel=1e-9)
