@@ -331,8 +331,9 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
         parts = np.unique(slices.member[own, slices.member[key] == wholes[0]])
         others: np.ndarray = parts[parts != slice_]
         if slices.n_rows[parts].sum() == slices.n_rows[wholes[0]] and not hidden[others].any():
-            if not slices.fixed[others].all():
-                return others[~slices.fixed[others]]
+            free = others[~slices.fixed[others]]
+            if len(free):
+                return free
             if not len(others) and not slices.fixed[wholes[0]]:
                 return wholes
     return none
