@@ -26,7 +26,7 @@ ROWS = st.lists(
         st.sampled_from("abcdef"),
         st.sampled_from([0.0, 0.5, 2.0]),
     ),
-    min_size=1,
+    min_size=15,
     max_size=90,
 )
 
