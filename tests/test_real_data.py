@@ -71,7 +71,7 @@ def breast_cancer() -> Case:
 
 
 def arrival_minutes() -> Case:
-    """Minutes late on arrival, told by those late on departure, over a month of flights; of some no arrival is known."""
+    """Minutes late on arrival, told by those late on departure, over a month; of some no arrival is known."""
     frame = duckdb.sql(
         "select cast(dep_delay as double) as score, cast(arr_delay as double) as label, origin, carrier "
         f"from '{FLIGHTS}' where departure_date between '2013-02-01' and '2013-02-28' and dep_delay is not null"
@@ -94,7 +94,7 @@ class Evaluated:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     folder = tmp_path_factory.mktemp("real")
     (folder / "sql" / "evaluation").mkdir(parents=True)
     cases = {name: case() for name, case in CASES.items()}
@@ -113,7 +113,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
         text = f"{{{{ config({arguments}) }}}}\nselect predicted.* from {{{{ source('{name}') }}}} as predicted\n"
         (folder / "sql" / "evaluation" / f"{name}.sql").write_text(text)
     ok(folder, "evaluate", *cases, "--as-of", AS_OF)
-    yield Evaluated(folder, cases)
+    return Evaluated(folder, cases)
 
 
 def slices_of(case: Case) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -239,7 +239,7 @@ def test_the_recipe_of_the_documentation_is_true(evaluated):
     assert difference(answer.text, printed) is None, printed
     flights = duckdb.sql(
         "select arr_delay, dep_delay, origin from "
-        f"'{FLIGHTS}' where departed_at >= '2013-04-01' and departed_at < '2013-07-01' and arrived_at < '{AS_OF}'"
+        f"'{FLIGHTS}' where departed_at >= '2013-04-01' and departed_at < '2013-07-01' and arrived_at <= '{AS_OF}'"
         " and arr_delay is not null"
     ).df()
     kinds = {

@@ -124,12 +124,12 @@ def test_every_slice_agrees_with_scikit_learn(run, warehouse, weighted, digits):
         check(rows, found, np.array([f"{a}, {b}" == value for a, b in zip(origin, carrier, strict=True)]))
 
 
-@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.lists(
-        st.tuples(st.sampled_from([0.1, 0.3, 0.5, 0.7]), st.booleans(), st.sampled_from(["a", "b", None])),
-        min_size=1,
-        max_size=25,
+        st.tuples(st.sampled_from([0.1, 0.3, 0.5, 0.7]), st.booleans(), st.sampled_from([*"abcdefgh", None])),
+        min_size=20,
+        max_size=75,
     )
 )
 def test_few_rows_with_ties_and_slices_of_one_class(run, warehouse, data):
@@ -213,13 +213,13 @@ def test_the_interval_of_a_mean_in_0_to_1_stands_on_log_odds(run, warehouse):
     assert (row["ci_lower"], row["ci_upper"]) == pytest.approx(want, abs=1e-12)
 
 
-@settings(max_examples=10, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.lists(
         st.tuples(
             st.integers(0, 12), st.booleans(), st.sampled_from([0.0, 0.5, 1.0, 3.0]), st.sampled_from("abcdefgh")
         ),
-        min_size=1,
+        min_size=24,
         max_size=120,
     ),
     weighted=st.booleans(),

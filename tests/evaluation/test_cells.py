@@ -81,7 +81,7 @@ KEYS: list[list[str]] = [["origin"], ["late", "origin"], ["air. line/~"], ["air.
 
 
 @settings(
-    max_examples=8,
+    max_examples=6,
     derandomize=True,
     deadline=None,
     phases=[Phase.generate],

@@ -166,7 +166,7 @@ def test_no_hidden_rate_of_a_class_follows(run, warehouse, seed, n, n_values, sl
     accuracy = by_place(warehouse)
     for place, name, _ in hidden:
         assert place != ("overall", "all"), (place, name)
-    for place, found in accuracy.items():
+    for found in accuracy.values():
         if found["accuracy"]["is_suppressed"]:
             assert all(row["value"] is None for metric, row in found.items() if "[" in metric)
 

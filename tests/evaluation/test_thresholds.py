@@ -23,11 +23,11 @@ ROWS = st.lists(
     st.tuples(
         st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.25, 0.2500001, 0.5, 0.75, 1.0])),
         st.sampled_from([0, 1, None]),
-        st.sampled_from(["a", "b"]),
+        st.sampled_from("abcdef"),
         st.sampled_from([0.0, 0.5, 2.0]),
     ),
-    min_size=1,
-    max_size=30,
+    min_size=15,
+    max_size=90,
 )
 
 
@@ -39,7 +39,7 @@ def warehouse() -> Iterator[DuckDBWarehouse]:
     warehouse.close()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
 def test_rates_at_a_threshold_are_those_of_an_evaluation_with_that_threshold(warehouse, rows):
     warehouse.run("delete from wml.metrics")

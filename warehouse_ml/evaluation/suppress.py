@@ -101,7 +101,10 @@ def _class_slices(
     """Return the slices of every key, which are always shown, then those of every key and class; and what each is."""
     import numpy as np
 
-    members, of_key, place, fixed = [], [], [], []
+    members: list[list[int]] = []
+    place: list[tuple[int, str, str | None]] = []
+    of_key: list[int] = []
+    fixed: list[bool] = []
     for with_class in (False, True):
         for key, texts in enumerate(values):
             known: dict[tuple[str, str | None], int] = {}

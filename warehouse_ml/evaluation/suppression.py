@@ -83,8 +83,8 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
     -------
     pyarrow.Table
         unit, slice_set, slice_value; scope, the metrics that are meant: ``''`` for those of the families, ``'@0.3'``
-        for the rates at a further threshold, or the name of an own metric; hidden_from, the first family that is hidden;
-        small_from, the first that is hidden because the slice is too small, or ``n_families + 1``.
+        for the rates at a further threshold, or the name of an own metric; hidden_from, the first family that is
+        hidden; small_from, the first that is hidden because the slice is too small, or ``n_families + 1``.
     """
     import numpy as np
     import pyarrow as pa
@@ -94,7 +94,7 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
     texts = [cells.column(f"slice_{index}") for index in range(len(positions))]
     codes = [_codes(text) for text in texts]
     counts = {name[2:]: cells.column(name).to_numpy().astype(float) for name in cells.column_names if name[:2] == "n_"}
-    found: list[dict[str, Any]] = []
+    found: dict[str, list[Any]] = {name: [] for name in hidden_schema().names}
     units = cells.column("unit").to_numpy()
     for unit in np.unique(units):
         rows = np.flatnonzero(units == unit)
@@ -104,21 +104,22 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
         depths |= _own_depths(
             slices, {name: values[rows] for name, values in counts.items()}, depths[""][0], spec, n_families
         )
+        # A cell of each slice tells its values.
+        cell_of = np.empty(len(slices.key), dtype=np.int64)
+        for member in slices.member:
+            cell_of[member] = rows
         for scope, (hidden_from, small_from) in depths.items():
-            for slice_ in np.flatnonzero(hidden_from <= n_families):
-                key = int(slices.key[slice_])
-                cell = rows[np.flatnonzero(slices.member[key] == slice_)[0]]
-                found.append(
-                    {
-                        "unit": int(unit),
-                        "slice_set": key,
-                        "slice_value": ", ".join(texts[index][int(cell)].as_py() for index in keys[key]),
-                        "scope": scope,
-                        "hidden_from": int(hidden_from[slice_]),
-                        "small_from": int(small_from[slice_]),
-                    }
-                )
-    return pa.Table.from_pylist(found, hidden_schema())
+            hidden = np.flatnonzero(hidden_from <= n_families)
+            for key in np.unique(slices.key[hidden]).tolist():
+                own = hidden[slices.key[hidden] == key]
+                parts = [texts[index].take(cell_of[own]).to_pylist() for index in keys[key]]
+                found["unit"] += [int(unit)] * len(own)
+                found["slice_set"] += [key] * len(own)
+                found["slice_value"] += [", ".join(values) for values in zip(*parts, strict=True)]
+                found["scope"] += [scope] * len(own)
+                found["hidden_from"] += hidden_from[own].tolist()
+                found["small_from"] += small_from[own].tolist()
+    return pa.Table.from_pydict(found, hidden_schema())
 
 
 def hidden_schema() -> pa.Schema:
@@ -330,8 +331,9 @@ def _standing_alone(slices: Slices, hidden: np.ndarray, slice_: int) -> np.ndarr
         parts = np.unique(slices.member[own, slices.member[key] == wholes[0]])
         others: np.ndarray = parts[parts != slice_]
         if slices.n_rows[parts].sum() == slices.n_rows[wholes[0]] and not hidden[others].any():
-            if not slices.fixed[others].all():
-                return others[~slices.fixed[others]]
+            free = others[~slices.fixed[others]]
+            if len(free):
+                return free
             if not len(others) and not slices.fixed[wholes[0]]:
                 return wholes
     return none
