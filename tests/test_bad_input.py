@@ -366,6 +366,8 @@ def _state(root: Path) -> dict[str, object]:
         "rule_firings": "exclude (fired_at)",
         "build_history": "exclude (built_at)",
         "definitions": "exclude (first_built_at)",
+        "held_out_metrics": "exclude (run_id)",
+        "leaderboard": "exclude (run_id)",
     }
     state: dict[str, object] = {}
     for schema, name in names:

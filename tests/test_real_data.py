@@ -239,7 +239,8 @@ def test_the_recipe_of_the_documentation_is_true(evaluated):
     assert difference(answer.text, printed) is None, printed
     flights = duckdb.sql(
         "select arr_delay, dep_delay, origin from "
-        f"'{FLIGHTS}' where departed_at >= '2013-04-01' and departed_at < '2013-07-01' and arrived_at <= '{AS_OF}'"
+        f"'{FLIGHTS}' where departed_at >= '2013-04-01 00:00+00' and departed_at < '2013-07-01 00:00+00' "
+        f"and arrived_at <= '{AS_OF} 00:00+00'"
         " and arr_delay is not null"
     ).df()
     kinds = {
