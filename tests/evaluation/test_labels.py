@@ -401,10 +401,12 @@ def test_tables_made_earlier_get_the_new_columns(warehouse):
     old = "evaluation_id varchar, evaluation varchar, model varchar, version bigint, window_start timestamptz"
     warehouse.run(f"create table wml.evaluations ({old}, as_of timestamptz, label_coverage double, is_mature boolean)")
     ensure_tables(warehouse)
-    assert list(warehouse.columns("select * from wml.evaluations"))[-4:] == [
+    assert list(warehouse.columns("select * from wml.evaluations"))[-6:] == [
         "n_labelled_positive",
         "label_delay_p50_seconds",
         "label_delay_p95_seconds",
         "warning",
+        "task",
+        "rows_hash",
     ]
     assert statement("warehouse_ml.warehouses", "schema.sql", "duckdb")

@@ -89,7 +89,8 @@ class Lab:
             order_by="wml_row_hash",
             place="m.sql",
         )
-        facts = {"split": {part: parts.count(key) for part, key in (("n_train", "train"), ("n_eval", "eval"))}}
+        sides = {"n_train": "train", "n_eval": "eval", "n_test": "test"}
+        facts = {"split": {name: parts.count(side) for name, side in sides.items()}, "threshold": 0.5, "options": {}}
         content = VersionContent(result.parameters, "-- made in a test\n", "-- none\n", snapshot.to_reader(), facts)
         version = self.context.registry.publish(
             lambda number: Version(name, number, AS_OF, AS_OF, "d", "r", "", "", None, model_type, n, {}, {}), content

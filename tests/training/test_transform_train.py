@@ -110,7 +110,7 @@ def most_frequent(known: pd.DataFrame) -> str:
 
 def test_the_log_holds_the_inputs_and_not_the_outputs(trained: Path) -> None:
     columns = [row["column_name"] for row in rows(trained, "describe wml.request_log_churn")]
-    assert columns[9:] == ["amount", "visits", "region"]
+    assert columns[11:] == ["amount", "visits", "region"]
     assert columns.count("requested_at") == 1
 
 

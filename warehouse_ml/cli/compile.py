@@ -39,7 +39,7 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
 
         registry = Registry.of(settings)
         model, _, wanted = name.partition("@")
-        click.echo(registry.load(registry.get(model, wanted)).scoring_sql, nl=False)
+        click.echo(registry.load(registry.get(model, wanted)).stored_sql, nl=False)
         return
     catalog = Catalog(settings, settings.target(target))
     found = [node for node in catalog.nodes.values() if node.name.lower() == name.lower()]
