@@ -24,7 +24,7 @@ __all__ = ["compiled"]
 _DIGEST = 32
 
 
-def compiled(env: jinja2.Environment, source: str, name: str) -> jinja2.Template:
+def compiled(env: jinja2.Environment, source: str, name: str, file: str | None = None) -> jinja2.Template:
     """Return the template of a source, from the cache where it is there.
 
     Parameters
@@ -33,16 +33,18 @@ def compiled(env: jinja2.Environment, source: str, name: str) -> jinja2.Template
     source : str
     name : str
         Names the environment: what it works out while it compiles may differ between engines.
+    file : str, optional
+        Where errors say that they are.
     """
     folder = _folder()
     code = None
     if folder is not None:
-        path = folder / hashlib.sha256(f"{name}\0{source}".encode()).hexdigest()[:32]
+        path = folder / hashlib.sha256(f"{name}\0{file}\0{source}".encode()).hexdigest()[:32]
         code = _read(path)
         if code is None:
-            code = env.compile(source)
+            code = env.compile(source, filename=file)
             _write(path, marshal.dumps(code))
-    return jinja2.Template.from_code(env, code or env.compile(source), env.make_globals(None))
+    return jinja2.Template.from_code(env, code or env.compile(source, filename=file), env.make_globals(None))
 
 
 def _read(path: Path) -> CodeType | None:

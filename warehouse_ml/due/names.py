@@ -14,6 +14,7 @@ from warehouse_ml.commits import git_state
 from warehouse_ml.due.cron import read_schedule
 from warehouse_ml.errors import TemplateError, did_you_mean
 from warehouse_ml.project import Project
+from warehouse_ml.template_cache import compiled
 from warehouse_ml.templates import environment, literal
 
 __all__ = ["rule_macros"]
@@ -113,7 +114,7 @@ def _template(engine: str) -> jinja2.Template:
     source = (files(__package__) / _FILE).read_text(encoding="utf-8")
     env = environment(engine)
     # Under a name of its own, so that an error is told at the line of the rule that calls.
-    return jinja2.Template.from_code(env, env.compile(source, filename=_FILE), env.make_globals(None))
+    return compiled(env, source, engine, _FILE)
 
 
 def _number(value: Any, what: str) -> float:

@@ -46,7 +46,7 @@ class Index:
         self._is_written = False
         self._models = Listing(root)
         self._folders: dict[str, tuple[Listing, int, frozenset[int]]] = {}
-        self._set(INDEX_SCHEMA.empty_table())
+        self._set(pa.Table.from_batches([], schema=INDEX_SCHEMA))
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all, by model and number."""
@@ -190,7 +190,7 @@ def as_number(name: str) -> int | None:
 def read_parquet(path: Path, schema: pa.Schema) -> pa.Table | None:
     """Return a derived table, or None if the file is not one of this schema and has to be made again."""
     try:
-        table = pq.read_table(path, memory_map=False)
+        table = pq.ParquetFile(path).read()
         return table if table.schema.names == schema.names and table.schema.types == schema.types else None
     except (pa.ArrowException, OSError, ValueError):
         return None

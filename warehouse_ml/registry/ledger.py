@@ -52,7 +52,7 @@ class Ledger:
         self._path = root / LEDGER
         self._listing = Listing(root / LINES)
         self._seen: tuple[object, ...] | None = None
-        self._table = LEDGER_SCHEMA.empty_table()
+        self._table = pa.Table.from_batches([], schema=LEDGER_SCHEMA)
         self._lines: dict[tuple[str | None, str | None], list[Alias]] = {}
         self._is_written = False
 
@@ -195,7 +195,7 @@ def _read(path: Path) -> tuple[pa.Table | None, bool]:
     That of an earlier release may have fewer columns; what is not there is null.
     """
     try:
-        table = pq.read_table(path, memory_map=False)
+        table = pq.ParquetFile(path).read()
         told = [field for field in LEDGER_SCHEMA if field.name in table.schema.names]
         if table.schema.types != [field.type for field in told]:
             return None, False

@@ -497,6 +497,4 @@ select
     end as reason
 from bounded
 {% endset %}
-{{ create_query_function('resliced' | wml, ['of_evaluation', 'by_columns', 'since := null', 'until := null', 'by_window := false'], body) }};
-
-{{ describe_table_function('resliced' | wml, told) }}
+{{ create_query_function('resliced' | wml, ['of_evaluation', 'by_columns', 'since := null', 'until := null', 'by_window := false'], body) }}

@@ -418,6 +418,11 @@ case
 end
 {%- endmacro -%}
 
+{#- What a table is, in words that its engine keeps beside it. -#}
+{%- macro describe_table(name, text) -%}
+comment on table {{ name }} is {{ text | literal }}
+{%- endmacro -%}
+
 {#- A query of several parameters, called by any client: wml.resliced('late_arrival', ['origin']). -#}
 {%- macro create_query_function(name, parameters, body) -%}
 create or replace macro {{ name }}({{ parameters | join(', ') }}) as table
