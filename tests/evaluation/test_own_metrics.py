@@ -161,6 +161,7 @@ def test_a_table_of_an_earlier_release_gets_the_columns_that_came_since(warehous
     run({"score": [0.1, 0.9], "label": [0, 1]})
     before = table(warehouse, "metrics")
     warehouse.run("alter table wml.metrics drop column better")
+    warehouse.run("comment on table wml.evaluations is 'that of an earlier release'")
     ensure_tables(warehouse)
     after = table(warehouse, "latest_metrics")
     assert [{**row, "better": None} for row in before] == after

@@ -3,6 +3,7 @@
 from warehouse_ml.loop.deciding import Decision, fallback_step, promote_step, remove_step, rollback_step
 from warehouse_ml.loop.experiments import model_names, plan_step, try_step
 from warehouse_ml.loop.job import WeeklyRun, run_job
+from warehouse_ml.loop.learning import train_step
 from warehouse_ml.loop.retrain import Due, Retrained, Retraining, ask_step, named, plan, retrain, retrain_due
 from warehouse_ml.loop.steps import (
     TestResult,
@@ -10,7 +11,6 @@ from warehouse_ml.loop.steps import (
     evaluate_step,
     predict_step,
     test_step,
-    train_step,
 )
 
 __all__ = [

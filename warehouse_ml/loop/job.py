@@ -11,8 +11,9 @@ from warehouse_ml.decisions import Decided
 from warehouse_ml.evaluation import EvaluatedWindow
 from warehouse_ml.loop.deciding import fall_back_where_due
 from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.learning import train_step
 from warehouse_ml.loop.retrain import Retrained, retrain
-from warehouse_ml.loop.steps import build_step, predict_nodes, train_step
+from warehouse_ml.loop.steps import build_step, predict_nodes
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted
 from warehouse_ml.rules import INPUT_RETRAINED, Failure, Firing, fire

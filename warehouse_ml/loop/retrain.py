@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import WmlError
 from warehouse_ml.graph import NodeId
-from warehouse_ml.loop.steps import bring_up_to_date, train_step
+from warehouse_ml.loop.learning import train_step
+from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.registry import Version
 from warehouse_ml.rules import INPUT_RETRAINED, Asked, Failure, Firing, ask, fire, record, rules_of
 from warehouse_ml.session import Session

@@ -10,14 +10,12 @@ from warehouse_ml.building import Built, build
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import EvaluatedWindow
-from warehouse_ml.functions import install_predictions
 from warehouse_ml.graph import NodeId
 from warehouse_ml.loop.evaluating import evaluate_nodes
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import ensure_log
 from warehouse_ml.session import Session
-from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = [
     "TestResult",
@@ -27,7 +25,6 @@ __all__ = [
     "predict_nodes",
     "predict_step",
     "test_step",
-    "train_step",
 ]
 
 OnStep = Callable[[str], None]
@@ -59,37 +56,6 @@ def build_step(
         asked_for = {node for node in chosen if node.kind != "relation"}
         chosen |= graph.above(asked_for)
     return _build(session, as_of, chosen, fresh=fresh, on_step=on_step)
-
-
-def train_step(
-    session: Session,
-    name: str,
-    as_of: dt.datetime,
-    *,
-    force: bool = False,
-    promote: str = "better",
-    on_step: OnStep | None = None,
-) -> Trained:
-    """Bring a model's relations up to date and train it; rules about promotions are asked before it takes over."""
-    # Here, as a guard evaluates, which is a step itself.
-    from warehouse_ml.loop.deciding import guard_of
-
-    node = session.catalog.node("model", name)
-    _build(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
-    trained = train(
-        session.warehouse,
-        session.registry,
-        node.name,
-        lambda: subject_of(session.catalog, node, as_of),
-        as_of,
-        force=force,
-        promote=promote,
-        guard=guard_of(session, node, as_of, on_step) if promote == "better" else None,
-        on_step=on_step,
-    )
-    session.registry.show_in(session.warehouse)
-    install_predictions(session.warehouse, session.registry)
-    return trained
 
 
 def predict_step(

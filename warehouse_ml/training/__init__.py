@@ -1,7 +1,8 @@
 """From a definition and its rows to a published version."""
 
 from warehouse_ml.training.plan import TrainingPlan, plan_training
-from warehouse_ml.training.train import PROMOTIONS, Guard, Subject, Trained, subject_of, train
+from warehouse_ml.training.subject import Subject, subject_of
+from warehouse_ml.training.train import PROMOTIONS, Guard, Trained, train
 from warehouse_ml.training.trying import Tried, try_out
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.evaluation import Measured
@@ -16,11 +15,9 @@ from warehouse_ml.training.optuna_search import need_optuna
 from warehouse_ml.training.preprocessing import EVAL, TEST
 from warehouse_ml.training.rows import RowSummary
 from warehouse_ml.training.runs import HeldOut, RunLog, comparable_group
+from warehouse_ml.training.subject import Subject
 from warehouse_ml.training.trials import Trial, known_trials, search_hash
 from warehouse_ml.warehouses.base import Warehouse
-
-if TYPE_CHECKING:
-    from warehouse_ml.training.train import Subject
 
 __all__ = ["Attempt", "attempt", "held_out_rows", "traps_of"]
 

@@ -13,7 +13,7 @@ from warehouse_ml.hparams import HparamCandidates
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from warehouse_ml.training.search import Axis, Point
+    from warehouse_ml.training.axes import Axis, Point
 
 __all__ = ["most_promising", "need_optuna"]
 

@@ -13,7 +13,8 @@ from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import one_row
 from warehouse_ml.templates import environment, statement
 from warehouse_ml.training.rows import TRAINING_ROWS, RowSummary, read_training_rows
-from warehouse_ml.training.train import Subject, same_version
+from warehouse_ml.training.subject import Subject
+from warehouse_ml.training.train import same_version
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["FileChange", "RowChange", "TrainingPlan", "changed_files", "compare_rows", "plan_training", "time_column"]

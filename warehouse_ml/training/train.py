@@ -6,12 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.commits import git_state
-from warehouse_ml.definition import ModelDefinition, read_definition
+from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version
@@ -23,39 +20,16 @@ from warehouse_ml.training.fit import SEED
 from warehouse_ml.training.holdout import Verdict, compare_with_champion
 from warehouse_ml.training.rows import RowSummary, read_training_rows
 from warehouse_ml.training.runs import FAILED, FINISHED, RunLog
+from warehouse_ml.training.subject import Subject
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["PROMOTIONS", "Guard", "Subject", "Trained", "record_failure", "same_version", "subject_of", "train"]
+__all__ = ["PROMOTIONS", "Guard", "Trained", "record_failure", "same_version", "train"]
 
 Guard = Callable[[Version, Version], str | None]
 """Given a new version and the champion that it would replace; returns why it must not, or None."""
 
 PROMOTIONS = ("better", "always", "never")
 """When a new version becomes champion: if it is no worse on the rows held out, whatever it is, or not by itself."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is to be trained.
-
-    Parameters
-    ----------
-    definition : ModelDefinition
-    definition_hash : str
-        Of the definition with all that it reads.
-    config : mapping
-        What the model's file says in ``config(...)``.
-    root : Path
-        The project's folder, whose commit is noted.
-    files : mapping of str to str
-        What the model's file and all that it reads say, by file, as ``Catalog.texts`` has them.
-    """
-
-    definition: ModelDefinition
-    definition_hash: str
-    config: Mapping[str, Any]
-    root: Path
-    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,13 +61,6 @@ class Trained:
     seconds: float
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
-    """Return a model of the project, its definition rendered at a clock."""
-    source = catalog.source_text(node, Clock(as_of))
-    definition = read_definition(source.text, name=node.name, place=node.place, source=source)
-    return Subject(definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node))
 
 
 def train(

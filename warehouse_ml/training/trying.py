@@ -16,7 +16,8 @@ from warehouse_ml.training.attempt import Attempt, attempt
 from warehouse_ml.training.holdout import held_out_query
 from warehouse_ml.training.rows import TRAINING_ROWS, read_training_rows
 from warehouse_ml.training.runs import TRIED, HeldOut, RunLog
-from warehouse_ml.training.train import Subject, record_failure
+from warehouse_ml.training.subject import Subject
+from warehouse_ml.training.train import record_failure
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["Tried", "try_out"]

@@ -1,0 +1,45 @@
+"""What is to be trained: a definition as its files say it, and what they say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from warehouse_ml.catalog import Catalog, Clock, Node
+from warehouse_ml.definition import ModelDefinition, read_definition
+
+__all__ = ["Subject", "subject_of"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be trained.
+
+    Parameters
+    ----------
+    definition : ModelDefinition
+    definition_hash : str
+        Of the definition with all that it reads.
+    config : mapping
+        What the model's file says in ``config(...)``.
+    root : Path
+        The project's folder, whose commit is noted.
+    files : mapping of str to str
+        What the model's file and all that it reads say, by file, as ``Catalog.texts`` has them.
+    """
+
+    definition: ModelDefinition
+    definition_hash: str
+    config: Mapping[str, Any]
+    root: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
+    """Return a model of the project, its definition rendered at a clock."""
+    source = catalog.source_text(node, Clock(as_of))
+    definition = read_definition(source.text, name=node.name, place=node.place, source=source)
+    return Subject(definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node))
