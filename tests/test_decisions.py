@@ -330,37 +330,13 @@ def test_a_canary_needs_a_champion_beside_it(two: Path) -> None:
 def test_aliases_of_ones_own_are_names_and_can_be_taken_away(two: Path) -> None:
     ok(two, "promote", "churn@2", "--alias", "best_of_may", "--reason", "a name", "--as-of", END)
     assert ok(two, "models", "show", "churn@best_of_may", "--format", "json").rows[1]["value"] == "2"
-    (row,) = ok(
-        two,
-        "promote",
-        "churn",
-        "--alias",
-        "best_of_may",
-        "--none",
-        "--reason",
-        "no more",
-        "--as-of",
-        END,
-        "--format",
-        "json",
-    ).rows
+    words = ["promote", "churn", "--alias", "best_of_may", "--none", "--format", "json"]
+    taken_away = [*words, "--reason", "no more", "--as-of", END]
+    (row,) = ok(two, *taken_away).rows
     assert (row["version"], row["was"], row["outcome"]) == (None, 2, "done")
     assert ledger_of(two)[-1].version is None
     assert wml(two, "models", "show", "churn@best_of_may").code == 2
-    (row,) = ok(
-        two,
-        "promote",
-        "churn",
-        "--alias",
-        "best_of_may",
-        "--none",
-        "--reason",
-        "no more",
-        "--as-of",
-        END,
-        "--format",
-        "json",
-    ).rows
+    (row,) = ok(two, *taken_away).rows
     assert row["outcome"] == "unchanged"
 
 

@@ -93,9 +93,9 @@ def rows_(name: str, output: str, project: Path) -> None:
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 
-    model, _, wanted = name.partition("@")
+    model, wanted = _parts(name)
     with open_session(find_project(project)) as session:
-        version = session.registry.get(model, wanted or "champion")
+        version = session.registry.get(model, wanted)
         path = session.registry.snapshot_path(version)
     row = {"model": version.model, "version": version.version, "n_rows": version.n_rows, "path": path.as_posix()}
     print_rows([row], output, list(row))

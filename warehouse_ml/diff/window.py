@@ -14,7 +14,7 @@ from typing import Any
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.evaluation import EvaluationSpec, evaluate
 from warehouse_ml.functions import placing
-from warehouse_ml.loop.experiments import bring_up_to_date
+from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.registry import CHAMPION, StoredVersion
 from warehouse_ml.requests.predict import LOG_COLUMNS, REQUEST_COLUMNS, log_of, requests_of
 from warehouse_ml.scoring import score_arrow
@@ -86,7 +86,7 @@ def compare_window(session: Session, node: Node, before: StoredVersion, now: Sto
         return WindowDiff(node.name, reason="no window of it with answers was evaluated yet")
     window = _Window(**windows[0])
     with undone(warehouse):
-        bring_up_to_date(session, window.as_of, session.catalog.graph.above([node.id]))
+        bring_up_to_date(session, window.as_of, [node.id])
         n_asked = []
         for stored in (before, now):
             lacking = _lacking(session, str(spec.model), stored)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.functions import held_out_side
-from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.evaluating import OnStep, evaluate_nodes
 from warehouse_ml.registry import CANARY, CHAMPION, Version
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, predict_again
 from warehouse_ml.rules import Firing, fire
@@ -16,8 +16,6 @@ from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
 
 __all__ = ["N_WINDOWS", "Evidence", "evaluations_of", "has_promote_rules", "look_into", "summary", "told"]
-
-OnStep = Callable[[str], None]
 
 N_WINDOWS = 4
 """Over how many of the last mature windows a candidate is compared, if nothing else is said."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from warehouse_ml.catalog import Node
@@ -19,6 +18,7 @@ from warehouse_ml.loop.candidates import (
     summary,
     told,
 )
+from warehouse_ml.loop.evaluating import OnStep
 from warehouse_ml.loop.steps import evaluate_step
 from warehouse_ml.registry import CHAMPION, SERVING, Version
 from warehouse_ml.requests.predict import log_of
@@ -38,7 +38,6 @@ __all__ = [
     "rollback_step",
 ]
 
-OnStep = Callable[[str], None]
 _SHOWN_ROWS = 3
 
 

@@ -28,9 +28,10 @@ from warehouse_ml.templates import statement
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["evaluate_nodes"]
+__all__ = ["OnStep", "evaluate_nodes"]
 
 OnStep = Callable[[str], None]
+"""Is told what is being done, in words."""
 
 _MOST_SCORED_ROWS = 100_000
 

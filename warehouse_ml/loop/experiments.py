@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from warehouse_ml.functions import Context
-from warehouse_ml.loop.steps import _build as bring_up_to_date
+from warehouse_ml.loop.evaluating import OnStep
+from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.session import Session
 from warehouse_ml.training import TrainingPlan, Tried, plan_training, subject_of, try_out
 
-__all__ = ["bring_up_to_date", "model_names", "plan_step", "try_step"]
-
-OnStep = Callable[[str], None]
+__all__ = ["model_names", "plan_step", "try_step"]
 
 
 def model_names(names: Sequence[str]) -> list[str]:
@@ -24,7 +23,7 @@ def model_names(names: Sequence[str]) -> list[str]:
 def plan_step(session: Session, name: str, as_of: dt.datetime, *, on_step: OnStep | None = None) -> TrainingPlan:
     """Bring a model's relations up to date, and say what training it would do."""
     node = session.catalog.node("model", name)
-    bring_up_to_date(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
+    bring_up_to_date(session, as_of, [node.id], on_step=on_step)
     if on_step:
         on_step("reading the training rows")
     context = Context(session.warehouse, session.registry, as_of)
@@ -34,7 +33,7 @@ def plan_step(session: Session, name: str, as_of: dt.datetime, *, on_step: OnSte
 def try_step(session: Session, name: str, as_of: dt.datetime, *, on_step: OnStep | None = None) -> Tried:
     """Bring a model's relations up to date, and train it without keeping what comes of it."""
     node = session.catalog.node("model", name)
-    bring_up_to_date(session, as_of, session.catalog.graph.above([node.id]), on_step=on_step)
+    bring_up_to_date(session, as_of, [node.id], on_step=on_step)
     return try_out(
         session.warehouse,
         session.registry,

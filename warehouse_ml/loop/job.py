@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.building import Built
 from warehouse_ml.decisions import Decided
 from warehouse_ml.evaluation import EvaluatedWindow
 from warehouse_ml.loop.deciding import fall_back_where_due
-from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.evaluating import OnStep, evaluate_nodes
 from warehouse_ml.loop.learning import train_step
 from warehouse_ml.loop.retrain import Retrained, retrain
 from warehouse_ml.loop.steps import build_step, predict_nodes
@@ -21,8 +21,6 @@ from warehouse_ml.session import Session
 from warehouse_ml.training import Trained
 
 __all__ = ["WeeklyRun", "run_job"]
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)

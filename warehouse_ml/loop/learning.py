@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.loop.deciding import guard_of
+from warehouse_ml.loop.evaluating import OnStep
 from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.session import Session
 from warehouse_ml.training import Trained, subject_of, train
 
 __all__ = ["train_step"]
-
-OnStep = Callable[[str], None]
 
 
 def train_step(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import WmlError
 from warehouse_ml.graph import NodeId
+from warehouse_ml.loop.evaluating import OnStep
 from warehouse_ml.loop.learning import train_step
 from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.registry import Version
@@ -17,8 +18,6 @@ from warehouse_ml.session import Session
 from warehouse_ml.training import Trained
 
 __all__ = ["Due", "Retrained", "Retraining", "ask_step", "fed_by", "named", "plan", "retrain", "retrain_due"]
-
-OnStep = Callable[[str], None]
 
 NAMED = "named"
 """The rule of a model that a person named."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from warehouse_ml.building import Built, build
@@ -11,7 +11,7 @@ from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import VersionNotFoundError
 from warehouse_ml.evaluation import EvaluatedWindow
 from warehouse_ml.graph import NodeId
-from warehouse_ml.loop.evaluating import evaluate_nodes
+from warehouse_ml.loop.evaluating import OnStep, evaluate_nodes
 from warehouse_ml.registry import CHALLENGER, CHAMPION
 from warehouse_ml.requests import Predicted, predict
 from warehouse_ml.requests.predict import ensure_log
@@ -26,8 +26,6 @@ __all__ = [
     "predict_step",
     "test_step",
 ]
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
