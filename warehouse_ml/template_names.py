@@ -16,8 +16,9 @@ from warehouse_ml.warehouses.base import wml_table
 
 __all__ = ["BEGINNING", "Clock", "Reading", "is_file", "matches", "template_names"]
 
-BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
-"""Where the first window of an incremental relation starts."""
+BEGINNING = dt.datetime(100, 1, 1, tzinfo=dt.UTC)
+"""Where the first window of an incremental relation starts: a template may look some time further back, and the first
+instant that every engine knows is in the year 1."""
 
 _WHERE_VERSIONS_ARE = 'is a version\'s number that only a rule with config(on="promote") is told'
 _CLOCK = ("as_of", "window_start")

@@ -110,6 +110,7 @@ class GoogleSqlWarehouse:
     """
 
     engine = "bigquery"
+    defines_in_transactions = False
 
     def __init__(self, name: str = "bigquery", on_statement: Callable[[Asked], None] | None = None) -> None:
         self.name = name
@@ -148,8 +149,9 @@ class GoogleSqlWarehouse:
             for value, (_, kind) in zip(row, columns, strict=True):
                 set_value(proto.cell.add(), value, kind)
             content.rows.append(proto)
-        where = self._state.scratch if temporary else self._state.tables
-        self._write(where, _key(relation), content)
+        if self._depth and not temporary:
+            raise GoogleSqlError(f"load {relation}: no permanent definition inside of a transaction")
+        self._write(self._state.scratch if temporary else self._state.tables, _key(relation), content)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -193,7 +195,12 @@ class GoogleSqlWarehouse:
         rows = pq.ParquetFile(path).read()
         position = pa.array(range(len(rows)), type=pa.int64())
         relation = wml_table(f"_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
-        self.load(relation, rows.append_column("wml_file_row", position))
+        # A file is loaded by a job of its own, beside whatever transaction is going on.
+        depth, self._depth = self._depth, 0
+        try:
+            self.load(relation, rows.append_column("wml_file_row", position))
+        finally:
+            self._depth = depth
         return relation
 
     def table_functions(self, mark: str) -> dict[str, str] | None:
@@ -253,6 +260,12 @@ class GoogleSqlWarehouse:
         else:
             raise GoogleSqlError(f"{first} is not played here")
 
+    def _refuse_in_transaction(self, statement: _Statement, name: Name, *, is_temporary: bool) -> None:
+        """Refuse what BigQuery refuses: a transaction is of rows, and of tables that are the session's own."""
+        if self._depth and not is_temporary:
+            what = " ".join(token.text for token in statement.tokens[:4])
+            raise GoogleSqlError(f"{what} ... {'.'.join(name)}: no permanent definition inside of a transaction")
+
     def _create(self, statement: _Statement, parameters: dict[str, Any]) -> None:
         state = self._state
         is_new = not statement.take("or", "replace")
@@ -263,6 +276,7 @@ class GoogleSqlWarehouse:
             what = "function"
         if_missing = statement.take("if", "not", "exists")
         name = statement.name()
+        self._refuse_in_transaction(statement, name, is_temporary=is_temporary)
         if what == "schema":
             state.schemas.add(name[-1])
             return
@@ -308,10 +322,12 @@ class GoogleSqlWarehouse:
         what = statement.word()
         statement.at += 1
         if what == "table" and statement.take("function"):
+            self._refuse_in_transaction(statement, statement.name(), is_temporary=False)
             return
         if_there = statement.take("if", "exists")
         name = statement.name()
         state = self._state
+        self._refuse_in_transaction(statement, name, is_temporary=name in state.scratch)
         where: dict[Name, Any] = (
             state.views if what == "view" else state.scratch if name in state.scratch else state.tables
         )
@@ -326,6 +342,7 @@ class GoogleSqlWarehouse:
         statement.take("alter")
         statement.at += 1
         name = statement.name()
+        self._refuse_in_transaction(statement, name, is_temporary=name in self._state.scratch)
         content = self._find(name)
         googlesql().analyze(statement.sql, {name: content})
         if statement.take("set", "options"):

@@ -13,7 +13,7 @@ from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
-from warehouse_ml.tables import add_columns, all_of, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, defining, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -23,6 +23,7 @@ __all__ = [
     "Predicted",
     "ensure_log",
     "log_of",
+    "open_log",
     "predict",
     "predict_again",
 ]
@@ -40,6 +41,8 @@ LOG_COLUMNS = (
     "threshold",
     "definition_hash",
 )
+
+_DAY = dt.timedelta(days=1)
 
 _DECIDED = LOG_COLUMNS[-2:]
 """What came to the log later: a log of an earlier release may lack them, or have a feature of that name."""
@@ -190,39 +193,37 @@ def _answer(
     threshold = float(node.config.get("threshold", 0.5))
     versions = {version.version: version for version in registry.versions(node.name)}
     done = []
-    with warehouse.transaction():
-        ensure_log(warehouse, catalog, node.name)
-        columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
-        features = {}
-        for number in dict.fromkeys(stretch.version for stretch in stretches):
-            version = versions[number]
-            features[number] = _features(registry.load(version).parameters, columns, requests, version)
-            # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in features[number]})
+    with defining(warehouse):
+        # Columns of a log, which nothing fills yet, change no answer: they may be there before the rows are.
+        numbers = dict.fromkeys(stretch.version for stretch in stretches)
+        features = open_log(warehouse, catalog, registry, node, [versions[number] for number in numbers])
         stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
-        open_ones = _open(warehouse, requests, node.name, stretches)
-        for stretch in stretches:
-            n_requests = 0
-            if stretch in open_ones:
-                sql = statement(
-                    __package__,
-                    "pending.sql",
-                    warehouse.engine,
-                    target=_PENDING,
-                    relation=Relation(requests.name),
-                    model=node.name,
-                    features=features[stretch.version],
-                    log=log_of(node.name),
-                    stretch=stretch,
-                )
-                warehouse.run(sql)
-                n_requests = _count_pending(warehouse)
-            if n_requests:
-                stored = registry.load(versions[stretch.version])
-                _log(
-                    warehouse, stored, features[stretch.version], threshold, stretch.alias, as_of, n_requests, requests
-                )
-            done.append(Predicted(node.name, stretch.alias, stretch.version, stretch.since, stretch.until, n_requests))
+        with warehouse.transaction():
+            days = _open_days(warehouse, requests, node.name, stretches)
+            for stretch in stretches:
+                n_requests = 0
+                if stretch in days:
+                    sql = statement(
+                        __package__,
+                        "pending.sql",
+                        warehouse.engine,
+                        target=_PENDING,
+                        relation=Relation(requests.name),
+                        model=node.name,
+                        features=features[stretch.version],
+                        log=log_of(node.name),
+                        stretch=stretch,
+                        since=days[stretch][0],
+                        until=days[stretch][1],
+                    )
+                    warehouse.run(sql)
+                    n_requests = _count_pending(warehouse)
+                if n_requests:
+                    stored = registry.load(versions[stretch.version])
+                    names = features[stretch.version]
+                    _log(warehouse, stored, names, threshold, stretch.alias, as_of, n_requests, requests)
+                told = (stretch.alias, stretch.version, stretch.since, stretch.until)
+                done.append(Predicted(node.name, *told, n_requests))
     return done
 
 
@@ -246,11 +247,17 @@ class _Stretch:
         return self.alias == CANARY
 
 
-def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]) -> set[_Stretch]:
-    """Return the stretches in which not as many requests were answered as asked."""
+def _open_days(
+    warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]
+) -> dict[_Stretch, tuple[dt.datetime, dt.datetime]]:
+    """Return the stretches in which not as many requests were answered as asked, cut to the days on which that is so.
+
+    A champion of many months is asked about a week at a time: its other days need not be read.
+    """
+    found = {stretch: (stretch.since, stretch.until) for stretch in stretches if stretch.among is not None}
     counted = [stretch for stretch in stretches if stretch.among is None]
     if not counted:
-        return set(stretches)
+        return found
     sql = statement(
         __package__,
         "open_periods.sql",
@@ -260,8 +267,12 @@ def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Str
         model=model,
         periods=counted,
     )
-    counts = warehouse.fetch(sql).to_pylist()
-    return {counted[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
+    for row in warehouse.fetch(sql).to_pylist():
+        stretch = counted[row["period"]]
+        since = row["first_day"].replace(tzinfo=dt.UTC)
+        until = row["last_day"].replace(tzinfo=dt.UTC) + _DAY
+        found[stretch] = (max(stretch.since, since), min(stretch.until, until))
+    return found
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:
@@ -269,11 +280,41 @@ def requests_of(catalog: Catalog, node: Node) -> Node:
     return catalog.node("relation", str(node.config.get("requests", f"{node.name}_requests")))
 
 
+def open_log(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, versions: Sequence[Version]
+) -> dict[int, list[str]]:
+    """Make a model's request log fit for the answers of versions, and return the features of each.
+
+    Parameters
+    ----------
+    warehouse, catalog, registry, node
+        As in ``predict``.
+    versions : sequence of Version
+
+    Raises
+    ------
+    DataError
+        If the requests lack a feature of a version, or have one of another type.
+    """
+    requests = requests_of(catalog, node)
+    features = {}
+    with defining(warehouse):
+        ensure_log(warehouse, catalog, node.name)
+        columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
+        for version in versions:
+            names = features[version.version] = _features(
+                registry.load(version).parameters, columns, requests, version
+            )
+            # Also where nothing is due yet: who joins the log may name its columns from the first version on.
+            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in names})
+    return features
+
+
 def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
     """Make the model's request log, and the view over all logs, where they are missing."""
     if warehouse.exists(log_of(model)):
         return
-    with warehouse.transaction():
+    with defining(warehouse):
         warehouse.run(_made_log(warehouse, model))
         _share_logs(warehouse, catalog)
 
