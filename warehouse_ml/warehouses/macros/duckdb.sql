@@ -428,3 +428,13 @@ comment on table {{ name }} is {{ text | literal }}
 create or replace macro {{ name }}({{ parameters | join(', ') }}) as table
 {{ body }}
 {%- endmacro -%}
+
+{#- A whole number from -32768 to 32767, in as few bytes as the engine has for it. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as smallint)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+approx_count_distinct({{ expression }})
+{%- endmacro -%}
