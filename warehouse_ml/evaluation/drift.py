@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
-from warehouse_ml.evaluation.drift_pieces import SHARES, STRIDE, UNCUT, Pieces, cut
+from warehouse_ml.evaluation.drift_pieces import SHARES, UNCUT, Pieces, cut
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.templates import statement
@@ -26,15 +26,15 @@ _KINDS = ("numeric", "categorical")
 _GIVEN, _REFERENCE, _CURRENT = "wml_drift_given", "wml_drift_reference", "wml_drift_current"
 _INPUTS, _OUTPUTS = "inputs", "outputs"
 _COUNTED = "counted"
-_PIECES = "wml_drift_pieces"
+_PIECES, _EDGES = "wml_drift_pieces", "wml_drift_edges"
 _CELLS = "wml_drift_cells"
 _OPEN = "wml_drift_open"
-_WALKED = "wml_drift_walked"
+_PICKED, _WALKED = "wml_drift_picked", "wml_drift_walked"
 _SCORES = "wml_drift_scores"
 _TOLD = "wml_drift_told"
 _SCRATCH = (
     *(f"{side}_{of}" for side in (_REFERENCE, _CURRENT) for of in (_INPUTS, _OUTPUTS, _COUNTED)),
-    *(_PIECES, _CELLS, _OPEN, _WALKED, _SCORES, _TOLD),
+    *(_PIECES, _EDGES, _CELLS, _OPEN, _PICKED, _WALKED, _SCORES, _TOLD),
 )
 
 _BINS = {
@@ -226,7 +226,6 @@ class _Step:
             "task": spec.task,
             "window": spec.window,
             "is_previous": spec.drift_reference == "previous",
-            "stride": STRIDE,
         }
 
     def profile(self) -> None:
@@ -289,7 +288,7 @@ class _Step:
             self._run("drift_rows.sql", rows.parameters, table=table, columns=columns, rows_sql=rows.sql)
             given += columns
         numeric = [column for column in given if column["kind"] == "numeric"]
-        profiles = self._fetch("drift_edges.sql", columns=numeric, shares=SHARES).to_pylist() if numeric else []
+        profiles = self._fetch("drift_quantiles.sql", columns=numeric, shares=SHARES).to_pylist() if numeric else []
         self.pieces = {profile["input"]: cut(profile) for profile in profiles}
         tables = [f"{_REFERENCE}_{_COUNTED}"]
         counted = [self._with_pieces(column) for column in given]
@@ -322,14 +321,17 @@ class _Step:
             current += columns
         self._run("drift_counted.sql", table=f"{_CURRENT}_{_COUNTED}", columns=current, unit=unit)
         warehouse.load(Relation(_PIECES), _piece_rows(self.pieces), temporary=True)
+        warehouse.load(Relation(_EDGES), _edge_rows(self.pieces), temporary=True)
         warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
         self._run("drift_cells.sql")
-        is_walked = any(column["pieces"] for column in current) and self._walk(current, unit)
+        placed = [column for column in current if column["pieces"]]
+        if placed:
+            self._walk(placed, unit)
         written = {"as_of": self._as_of, "evaluation": self._spec.name, "model": self._spec.model}
-        self._run("write_drift.sql", written, reference=reference, is_walked=is_walked)
+        self._run("write_drift.sql", written, reference=reference, has_cells=bool(placed))
 
-    def _walk(self, columns: Sequence[Mapping[str, Any]], unit: int | None) -> bool:
-        """Look into the cells in which the distribution functions may cross, or be farthest apart, if there are any."""
+    def _walk(self, columns: Sequence[Mapping[str, Any]], unit: int | None) -> None:
+        """Look into the cells in which the distribution functions may cross, or be farthest apart, or a tenth ends."""
         self._run("drift_open.sql")
         inputs = set(self._fetch("drift_open_inputs.sql")["input"].to_pylist())
         current = [column for column in columns if column["index"] in inputs]
@@ -337,9 +339,8 @@ class _Step:
         is_previous = self._names["is_previous"]
         groups = {c["index"]: c["group"] if is_previous or c["part"] != "label" else _INPUTS for c in current}
         reference = [{**column, "rows": f"{_REFERENCE}_{groups[column['index']]}"} for column in current]
-        if inputs:
-            self._run("drift_walked.sql", reference=reference, current=current, unit=unit)
-        return bool(inputs)
+        self._run("drift_picked.sql", reference=reference, current=current, unit=unit)
+        self._run("drift_walked.sql")
 
     def _with_pieces(self, column: Mapping[str, Any]) -> dict[str, Any]:
         return {**column, **self.pieces.get(column["index"], UNCUT).written}
@@ -369,18 +370,18 @@ class _Step:
 
 
 def _piece_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
-    import pyarrow as pa
+    rows = [row for column, cut_at in pieces.items() for row in cut_at.piece_rows(column)]
+    whole, real = ("input", "piece", "tenth"), ("first_cell", "n_cells", "start", "width", "origin", "stddev")
+    return _table(rows, whole=whole, real=real, text=("form",))
 
-    whole = dict.fromkeys(("input", "piece", "tenth"), pa.int64())
-    types = {**whole, **dict.fromkeys(("low", "high", "width", "origin", "stddev"), pa.float64())}
-    rows = [row for column, cut_at in pieces.items() for row in cut_at.rows(column)]
-    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
+
+def _edge_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
+    rows = [row for column, cut_at in pieces.items() for row in cut_at.edge_rows(column)]
+    return _table(rows, whole=("input", "tenth", "cell"), real=("edge",))
 
 
 def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return what is told of a metric beside its value: one row for each column and metric that it has."""
-    import pyarrow as pa
-
     rows = []
     for column in columns:
         told = {metric: (f"{_BINS[column['kind']]}; {how}", limit) for metric, (how, limit) in _BINNED.items()}
@@ -391,9 +392,15 @@ def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
             {"input": column["index"], "metric": metric, "method": method, "threshold": limit, **shown}
             for metric, (method, limit) in told.items()
         ]
-    text, number = pa.string(), pa.float64()
-    types = {"input": pa.int64(), "metric": text, "method": text, "threshold": number}
-    types |= {"name": text, "part": text, "importance": number}
+    return _table(rows, whole=("input",), real=("threshold", "importance"), text=("metric", "method", "name", "part"))
+
+
+def _table(
+    rows: list[dict[str, Any]], *, whole: Sequence[str] = (), real: Sequence[str] = (), text: Sequence[str] = ()
+) -> pa.Table:
+    import pyarrow as pa
+
+    types = dict.fromkeys(whole, pa.int64()) | dict.fromkeys(real, pa.float64()) | dict.fromkeys(text, pa.string())
     return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 

@@ -6,6 +6,19 @@
 -- The two distances of distribution functions are exact, and yet not every value is sorted. Values fall into cells, in
 -- their order. Where one side's function lies above the other's all through a cell, the area between the two follows
 -- from sums; where a cell cannot hold the largest distance, its ends do. Only the cells that are left are looked into.
+--
+-- Where a cell begins follows from its number. The first cell of all begins where it ends, and the last ends where it
+-- begins: there both functions are 0, or 1.
+{% macro bound(cell) %}
+case
+            when pieces.form is null then merged.position
+            when pieces.n_cells = 0e0 then pieces.start
+            when pieces.form = 'below' then pieces.start - (pieces.n_cells / ({{ cell }}) - 1e0) * pieces.width
+            when pieces.form = 'above'
+                then pieces.start + greatest(0e0, pieces.n_cells / (pieces.n_cells + 0.999e0 - ({{ cell }})) - 1e0) * pieces.width
+            else pieces.start + ({{ cell }}) * pieces.width
+        end
+{%- endmacro %}
 {{ create_scratch('wml_drift_cells') }}
 with current_units as (
     select distinct counted.unit
@@ -95,14 +108,8 @@ bounded as (
         pieces.tenth,
         pieces.origin,
         pieces.width,
-        case
-            when pieces.width is null then coalesce(pieces.low, merged.position)
-            else pieces.low + (merged.position - merged.piece * {{ stride }}e0) * pieces.width
-        end as low,
-        case
-            when pieces.width is null then coalesce(pieces.low, merged.position)
-            else least(pieces.high, pieces.low + (merged.position - merged.piece * {{ stride }}e0 + 1e0) * pieces.width)
-        end as high
+        {{ bound("case when pieces.form = 'below' then greatest(merged.position - pieces.first_cell, 1e0) else merged.position - pieces.first_cell end") }} as low,
+        {{ bound('least(merged.position - pieces.first_cell + 1e0, pieces.n_cells)') }} as high
     from merged
     inner join wml_drift_pieces as pieces
         on merged.input = pieces.input
@@ -207,7 +214,7 @@ select
     spanned.end_gap,
     spanned.area,
     coalesce(
-        spanned.width > 0e0 and (
+        spanned.width is not null and (
             (spanned.least_gap < 0e0 and spanned.greatest_gap > 0e0)
             -- With rows of one side alone the difference only falls, or only rises.
             or (
@@ -215,6 +222,8 @@ select
                 and spanned.n_current > 0e0
                 and greatest(-spanned.least_gap, spanned.greatest_gap) > peaks.gap
             )
+            -- Its rows are divided among two tenths.
+            or edges.cell is not null
         ),
         false
     ) as is_open
@@ -222,3 +231,11 @@ from spanned
 inner join peaks
     on spanned.unit = peaks.unit
     and spanned.input = peaks.input
+left join (
+    select distinct
+        tenth_edges.input,
+        tenth_edges.cell
+    from wml_drift_edges as tenth_edges
+) as edges
+    on spanned.input = edges.input
+    and spanned.position = edges.cell

@@ -1,5 +1,5 @@
 -- grain: one row per unit (0 is the reference), column, and text, number or cell of numbers
--- unit:  position is the number itself, or that of the cell; piece is part of the column's range; number_sum adds up the
+-- unit:  position is the number itself, or that of the cell; piece is a part of the column's range, or a tenth; number_sum adds up the
 --        numbers of a cell, less the column's origin, so that little is lost where they are large and lie close together
 -- null:  piece and position of texts and of what is no number; text of numbers and of what is null; number_sum of these
 {{ create_scratch(table) }}
@@ -18,7 +18,12 @@ select
     {{ as_double('null') }} as number_sum
 from {{ column.rows }} as given
     {% elif column.pieces %}
-    {{ as_int('floor(given.cell_' ~ column.index ~ ' / ' ~ stride ~ 'e0)') }} as piece,
+    case
+        {% for piece in column.pieces[1:] | reverse %}
+        when given.cell_{{ column.index }} >= {{ piece.first_cell }} then {{ column.pieces | length - loop.index }}
+        {% endfor %}
+        when given.cell_{{ column.index }} is not null then 0
+    end as piece,
     {{ as_double('given.cell_' ~ column.index) }} as position,
     {{ as_string('null') }} as text,
     count(*) as n_rows,

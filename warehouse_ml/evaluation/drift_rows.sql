@@ -1,17 +1,24 @@
 -- grain: one row per row of one side
--- unit:  unit is that of wml_due; input_i is the column's own; cell_i counts cells in the order of the numbers, with a gap
---        after each piece of the column's range
+-- unit:  unit is that of wml_due; input_i is the column's own; cell_i counts cells in the order of the numbers
 -- null:  a number that is null or not finite, and its cell; a text that is null
--- Subtraction, multiplication and floor keep the order of doubles, so that a cell's numbers lie together. The bounds are
--- written out: placing a number takes comparisons alone, and no join.
-{% macro place(column) %}
+-- Each step keeps the order of doubles, so that a cell's numbers lie together. The bounds are written out: placing a number
+-- takes comparisons alone, and no join.
+{% macro cell(number, piece) %}
+{% if not piece.scale %}
+{{ piece.first_cell }}
+{%- elif piece.form == 'below' %}
+{{ piece.first_cell }} + {{ piece.n_cells }} / (1e0 + ({{ piece.start }} - {{ number }}) * {{ piece.scale }})
+{%- elif piece.form == 'above' %}
+{{ piece.last }} - {{ piece.n_cells }} / (1e0 + ({{ number }} - {{ piece.start }}) * {{ piece.scale }})
+{%- else %}
+{{ piece.first_cell }} + ({{ number }} - {{ piece.start }}) * {{ piece.scale }}
+{%- endif %}
+{% endmacro %}
+{% macro place(number, pieces) %}
 case
-            {% for piece in column.pieces %}
-            when source_rows.{{ column.column }} {{ piece.comparison }} {{ piece.bound }} then {{ piece.first_cell }}
-                {%- if piece.scale %} + (source_rows.{{ column.column }} - {{ piece.start }}) * {{ piece.scale }}{% endif %}
-
+            {% for piece in pieces %}
+            when {{ number }} {{ piece.comparison ~ ' ' ~ piece.end if piece.end else 'is not null' }} then {{ cell(number, piece) }}
             {% endfor %}
-            when source_rows.{{ column.column }} is not null then {{ column.above }}
         end
 {%- endmacro %}
 {{ create_scratch(table) }}
@@ -19,7 +26,7 @@ select
     {% for column in columns %}
     source_rows.{{ column.column }},
     {% if column.pieces %}
-    {{ as_small_int('floor(' ~ place(column) ~ ')') }} as cell_{{ column.index }},
+    {{ as_small_int('floor(' ~ place('source_rows.' ~ column.column, column.pieces) ~ ')') }} as cell_{{ column.index }},
     {% endif %}
     {% endfor %}
     source_rows.unit

@@ -1,51 +1,15 @@
 -- grain: one row per unit and column with a cell that has to be looked into
 -- unit:  gap is the largest distance of the two distribution functions inside of these cells, area that between the two
 -- null:  gap where every number of the cells stands at their end
--- Each cell begins with a row of nothing at its lower end. One sort of all rows costs a third of a window over each cell.
+-- One sort of all rows costs a third of a window over each cell.
 {{ create_scratch('wml_drift_walked') }}
-with picked as (
-    select
-        open_cells.place,
-        open_cells.low as number,
-        0e0 as n_reference,
-        0e0 as n_current
-    from wml_drift_open as open_cells
-    {% for column in reference %}
-    union all
-    select
-        open_cells.place,
-        reference_rows.{{ column.column }} as number,
-        1e0 as n_reference,
-        0e0 as n_current
-    from {{ column.rows }} as reference_rows
-    inner join wml_drift_open as open_cells
-        on reference_rows.cell_{{ column.index }} = open_cells.cell
-        and open_cells.input = {{ column.index }}
-    {% endfor %}
-    {% for column in current %}
-    union all
-    select
-        open_cells.place,
-        current_rows.{{ column.column }} as number,
-        0e0 as n_reference,
-        1e0 as n_current
-    from {{ column.rows }} as current_rows
-    inner join wml_drift_open as open_cells
-        on current_rows.cell_{{ column.index }} = open_cells.cell
-        {% if unit is none %}
-        and current_rows.unit = open_cells.unit
-        {% endif %}
-        and open_cells.input = {{ column.index }}
-    {% endfor %}
-),
-
-sorted as (
+with sorted as (
     select
         picked.place,
         picked.number,
         picked.n_reference,
         picked.n_current
-    from picked
+    from wml_drift_picked as picked
     {{ sorted_first('picked.place, picked.number') }}
 ),
 

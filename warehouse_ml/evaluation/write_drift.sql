@@ -30,6 +30,59 @@ with current_units as (
     from wml_drift_current_counted as counted
 ),
 
+{% if has_cells %}
+-- The rows up to the end of each tenth, of columns whose numbers stand in cells.
+reached as (
+    select
+        cells.unit,
+        cells.input,
+        edges.tenth,
+        min(cells.reference_start) + case when max(open_cells.place) is null then min(cells.n_reference) else sum(picked.n_reference) end as n_reference,
+        min(cells.current_start) + case when max(open_cells.place) is null then min(cells.n_current) else sum(picked.n_current) end as n_current
+    from wml_drift_edges as edges
+    inner join wml_drift_cells as cells
+        on edges.input = cells.input
+        and edges.cell = cells.position
+    left join wml_drift_open as open_cells
+        on cells.unit = open_cells.unit
+        and cells.input = open_cells.input
+        and edges.cell = open_cells.cell
+    left join wml_drift_picked as picked
+        on open_cells.place = picked.place
+        and picked.number <= edges.edge
+    group by
+        cells.unit,
+        cells.input,
+        edges.tenth
+    union all
+    select
+        cells.unit,
+        cells.input,
+        {{ as_int('10') }} as tenth,
+        sum(cells.n_reference) as n_reference,
+        sum(cells.n_current) as n_current
+    from wml_drift_cells as cells
+    where cells.tenth is null
+    group by
+        cells.unit,
+        cells.input
+),
+
+tenths as (
+    select
+        reached.unit,
+        reached.input,
+        reached.tenth,
+        reached.n_reference - coalesce(lag(reached.n_reference) over tenths_in_order, 0e0) as n_reference,
+        reached.n_current - coalesce(lag(reached.n_current) over tenths_in_order, 0e0) as n_current
+    from reached
+    window tenths_in_order as (
+        partition by reached.unit, reached.input
+        order by reached.tenth
+    )
+),
+
+{% endif %}
 -- A bucket is a tenth of the numbers, a text, or what is null.
 side_buckets as (
     select
@@ -40,10 +93,25 @@ side_buckets as (
         sum(cells.n_reference) as n_reference,
         sum(cells.n_current) as n_current
     from wml_drift_cells as cells
+    where cells.tenth is not null
     group by
         cells.unit,
         cells.input,
         cells.tenth
+    {% if has_cells %}
+    union all
+    select
+        tenths.unit,
+        tenths.input,
+        tenths.tenth,
+        {{ as_string('null') }} as text,
+        tenths.n_reference,
+        tenths.n_current
+    from tenths
+    -- Where values are alike, a tenth may be of none.
+    where tenths.n_reference > 0e0
+        or tenths.n_current > 0e0
+    {% endif %}
     union all
     select
         current_units.unit,
@@ -141,7 +209,7 @@ stretches as (
             -- After the last number of a column the functions are level.
             + case when cells.end_gap <> 0e0 then abs(cells.end_gap) * (cells.next_low - cells.high) else 0e0 end as area
     from wml_drift_cells as cells
-    {% if is_walked %}
+    {% if has_cells %}
     union all
     select
         walked.unit,
