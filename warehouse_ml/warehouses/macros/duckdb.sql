@@ -296,3 +296,13 @@ create or replace macro {{ name }}({% for parameter in parameters %}{{ parameter
 {%- macro hash_text(text) -%}
 md5({{ text }})
 {%- endmacro -%}
+
+{#- A whole number from -32768 to 32767, in as few bytes as the engine has for it. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as smallint)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+approx_count_distinct({{ expression }})
+{%- endmacro -%}
