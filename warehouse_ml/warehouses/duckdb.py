@@ -141,6 +141,11 @@ class DuckDBWarehouse:
         rows = self._execute(f"describe {query}", parameters).fetchall()
         return {row[0]: row[1] for row in rows}
 
+    def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
+        # Understood, and not run. What it reads costs nothing here, and is not told.
+        self._execute(f"{_EXPLAIN}{sql}", parameters)
+        return None
+
     def close(self) -> None:
         self._watch.close()
         self._connection.close()

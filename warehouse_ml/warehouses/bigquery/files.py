@@ -1,0 +1,93 @@
+"""Files of this machine that a statement names: each is a table of the warehouse, loaded when it is named and has
+changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from warehouse_ml.errors import WarehouseError
+from warehouse_ml.warehouses.base import WML, Relation
+from warehouse_ml.warehouses.bigquery.rewrite import FILE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Files"]
+
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Files:
+    """The tables that stand for files.
+
+    Each file has one table, ``wml.file_<name>_<hash of its path>``, which keeps a hash of what it holds as its
+    description. So a file is loaded once, and again when what it holds is another; views that stand on it stay.
+
+    Parameters
+    ----------
+    load : callable
+        Writes rows into a table, with a description.
+    description : callable
+        Returns the description of a table, or None if there is no such table.
+    """
+
+    def __init__(
+        self, load: Callable[[Relation, pa.Table, str], None], description: Callable[[Relation], str | None]
+    ) -> None:
+        self._load = load
+        self._description = description
+        self._known: dict[str, _Stamp] = {}
+
+    def table(self, name: str) -> Relation:
+        """Return the table of a file, as a statement names it, with what the file holds now.
+
+        Raises
+        ------
+        WarehouseError
+            If there is no such file, or it cannot be read.
+        """
+        path = unquote(name.removeprefix(FILE))
+        found = sorted(glob(path)) if any(sign in path for sign in "*?[") else [path]
+        try:
+            stamp = tuple((each, (status := Path(each).stat()).st_size, status.st_mtime_ns) for each in found)
+        except OSError as error:
+            raise WarehouseError(f"cannot be read: {error.strerror}", place=path) from None
+        if not stamp:
+            raise WarehouseError("there is no such file", place=path)
+        stem = re.sub(r"[^A-Za-z0-9_]+", "_", Path(path).name.partition(".")[0]).strip("_") or "rows"
+        digest = hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()[:12]
+        relation = Relation(f"file_{stem}_{digest}", WML)
+        if self._known.get(path) != stamp:
+            content = _content(found)
+            if self._description(relation) != content:
+                self._load(relation, _rows(found), content)
+            self._known[path] = stamp
+        return relation
+
+
+def _content(paths: list[str]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with Path(path).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"warehouse-ml: {digest.hexdigest()}"
+
+
+def _rows(paths: list[str]) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv, dataset, json
+
+    lower = paths[0].lower()
+    try:
+        if lower.endswith(".parquet"):
+            return dataset.dataset(paths, format="parquet").to_table()
+        read = csv.read_csv if lower.endswith((".csv", ".csv.gz")) else json.read_json
+        return pa.concat_tables([read(path) for path in paths], promote_options="default")
+    except (OSError, pa.ArrowInvalid) as error:
+        raise WarehouseError(f"cannot be read: {str(error).splitlines()[0]}", place=paths[0]) from None
