@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from warehouse_ml.errors import ProjectError, did_you_mean
+from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
 
 __all__ = ["SETTINGS_FILE", "Project", "SqlFile", "Target", "find_project", "load_project"]
 
@@ -32,7 +33,7 @@ _SETTINGS: dict[str, type] = {
     "vars": dict,
     "artifacts": dict,
 }
-ENGINES = ("duckdb",)
+ENGINES = ("duckdb", "bigquery")
 """The engines there is an adapter for."""
 
 
@@ -53,6 +54,16 @@ class Target:
     name: str
     engine: str
     settings: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Where errors say that its settings are."""
+        return f"{SETTINGS_FILE}: [targets.{self.name}]"
+
+    @property
+    def schema(self) -> str | None:
+        """What its relations must be qualified with in a view; None where their names alone do."""
+        return str(self.settings.get("dataset")) if self.engine == "bigquery" else None
 
 
 @dataclass(frozen=True)
@@ -131,7 +142,7 @@ class Project:
         Raises
         ------
         ProjectError
-            If there is no such target, or no adapter for its engine.
+            If there is no such target, no adapter for its engine, or its settings are not what they must be.
         """
         wanted = name or self.default_target
         if wanted not in self.targets:
@@ -145,10 +156,12 @@ class Project:
         if target.engine not in ENGINES:
             raise ProjectError(
                 f'no adapter for the engine "{target.engine}" in this release',
-                place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+                place=target.place,
                 has=ENGINES,
                 hint="run on DuckDB: --target duckdb",
             )
+        if target.engine == "bigquery":
+            bigquery_settings(target.settings, target.place)
         return target
 
     def source(self, name: str, target: str) -> str:
@@ -285,7 +298,7 @@ def _sources(
     by_target: dict[str, Mapping[str, str]] = {}
     for name, value in table.items():
         if isinstance(value, dict):
-            if name not in targets and name not in ("bigquery", *ENGINES):
+            if name not in targets and name not in ENGINES:
                 raise ProjectError(
                     f"[sources.{name}] is for a target that is not there", place=SETTINGS_FILE, has=sorted(targets)
                 )

@@ -12,7 +12,7 @@ from warehouse_ml import templates
 from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import NodeId
 from warehouse_ml.project import SETTINGS_FILE, Project, Target
-from warehouse_ml.warehouses.base import wml_table
+from warehouse_ml.warehouses.base import Relation, wml_table
 
 __all__ = ["BEGINNING", "Clock", "Reading", "is_file", "matches", "template_names"]
 
@@ -100,7 +100,8 @@ def template_names(
                 hint=f"its logged predictions are request_log('{name}')" if is_model else did_you_mean(name, known),
             )
         reading.needs.add(NodeId("relation", found))
-        return str(ident(found))
+        # Where a view needs whole names, the dataset is where its target is, and no part of what it says.
+        return str(ident(found if reading.is_for_hash or target.schema is None else Relation(found, target.schema)))
 
     def source(name: str) -> str:
         value = project.source(name, target.name)

@@ -17,12 +17,13 @@ from typing import Any
 
 os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")
 
-from bqemulator.api.routes import jobs  # type: ignore[import-not-found] # noqa: E402
-from bqemulator.domain.errors import AlreadyExistsError  # type: ignore[import-not-found] # noqa: E402
-from bqemulator.jobs import executor  # type: ignore[import-not-found] # noqa: E402
-from bqemulator.sql.rewriter import default_dataset  # type: ignore[import-not-found] # noqa: E402
-from bqemulator.storage.engine import DuckDBEngine  # type: ignore[import-not-found] # noqa: E402
-from bqemulator.storage.sql_identifiers import quoted_table_ref  # type: ignore[import-not-found] # noqa: E402
+from bqemulator.api.routes import jobs
+from bqemulator.cli import main
+from bqemulator.domain.errors import AlreadyExistsError
+from bqemulator.jobs import executor
+from bqemulator.sql.rewriter import default_dataset
+from bqemulator.storage.engine import DuckDBEngine
+from bqemulator.storage.sql_identifiers import quoted_table_ref
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
 _named: dict[str, set[str]] = {}
@@ -102,6 +103,5 @@ async def _replaced(*, write_disposition: str, ctx: Any, **names: Any) -> None:
 executor._copy_table_into_destination = _replaced
 DuckDBEngine._load_spatial = lambda *_, **__: None
 
-from bqemulator.cli import main  # type: ignore[import-not-found] # noqa: E402
-
-main()
+if __name__ == "__main__":
+    main()

@@ -79,7 +79,9 @@ def emulator(python: Path, log: Path) -> Iterator[Emulator]:
     found = Emulator(_free_port(), _free_port())
     ports = ["--rest-port", str(found.rest_port), "--grpc-port", str(found.grpc_port)]
     with log.open("w") as sink:
-        process = subprocess.Popen([str(python), str(_SERVER), "start", *ports, "--ephemeral"], stdout=sink, stderr=sink)
+        process = subprocess.Popen(
+            [str(python), str(_SERVER), "start", *ports, "--ephemeral"], stdout=sink, stderr=sink
+        )
     try:
         _wait(found, process, log)
         yield found

@@ -1,12 +1,10 @@
-"""Files of this machine that a statement names: each is a table of the warehouse, loaded when it is named and has
-changed since."""
+"""Files of this machine that a statement names: each is a table, loaded when it is named and has changed since."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -53,7 +51,7 @@ class Files:
             If there is no such file, or it cannot be read.
         """
         path = unquote(name.removeprefix(FILE))
-        found = sorted(glob(path)) if any(sign in path for sign in "*?[") else [path]
+        found = _matching(path)
         try:
             stamp = tuple((each, (status := Path(each).stat()).st_size, status.st_mtime_ns) for each in found)
         except OSError as error:
@@ -69,6 +67,13 @@ class Files:
                 self._load(relation, _rows(found), content)
             self._known[path] = stamp
         return relation
+
+
+def _matching(path: str) -> list[str]:
+    if not any(sign in path for sign in "*?["):
+        return [path]
+    whole = Path(path)
+    return sorted(str(found) for found in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
 
 
 def _content(paths: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Jobs of BigQuery: started once under an id of ours, waited for, and run again where the service alone was at fault."""
+"""Jobs of BigQuery: started once, waited for, and run again where the service alone was at fault."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Jobs:
                 job = start(job_id)
             except api.Conflict:
                 # The request came through before, and its answer was lost.
-                job = self.client.get_job(job_id, location=location, retry=self.retry)
+                job = self._known(job_id, location)
             try:
                 return job, self._waited(job)
             except api.GoogleAPICallError as error:
@@ -126,6 +126,9 @@ class Jobs:
             time.sleep(pause)
             pause *= 2
         raise AssertionError("the last attempt returns or raises")
+
+    def _known(self, job_id: str, location: str | None) -> Any:
+        return self.client.get_job(job_id, location=location, retry=self.retry)
 
     def _waited(self, job: Any) -> Any:
         timeout = self.settings.timeout_seconds

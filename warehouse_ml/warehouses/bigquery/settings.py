@@ -112,7 +112,7 @@ def bytes_of(text: str) -> int | None:
 
 def _instead(key: str) -> str | None:
     if key in {"credentials", "keyfile", "key", "service_account", "token", "password"}:
-        return "credentials are never in wml.toml: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS"
+        return "no credentials in wml.toml: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS"
     return None
 
 
@@ -156,7 +156,7 @@ def _seconds(settings: Mapping[str, Any], place: str) -> float | None:
 
 
 def _labels(labels: Any, place: str) -> Mapping[str, str]:
-    hint = "labels are lower-case letters, digits, - and _, at most 63 of them: labels = { team = \"pricing\" }"
+    hint = 'labels are lower-case letters, digits, - and _, at most 63 of them: labels = { team = "pricing" }'
     if not isinstance(labels, Mapping) or len(labels) > _MAX_LABELS:
         raise ProjectError(f"labels = {labels!r} must be a table", place=place, hint=hint)
     for key, value in labels.items():
@@ -164,5 +164,3 @@ def _labels(labels: Any, place: str) -> Mapping[str, str]:
         if not is_key or not isinstance(value, str) or _LABEL.fullmatch(value) is None:
             raise ProjectError(f"label {key} = {value!r} cannot be", place=place, hint=hint)
     return dict(labels)
-
-

@@ -93,8 +93,9 @@ def type_name(field: bigquery.SchemaField) -> str:
 
 
 def storable(rows: pa.Table) -> pa.Table:
-    """Return rows as Parquet and BigQuery hold them alike: whole numbers of 64 bits, doubles, instants in UTC to the
-    microsecond, plain text.
+    """Return rows as Parquet and BigQuery hold them alike.
+
+    Whole numbers have 64 bits, fractions are doubles, instants are in UTC to the microsecond, texts are plain.
 
     Raises
     ------

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as api
-from google.api_core.client_info import ClientInfo
-from google.api_core.client_options import ClientOptions
-from google.auth import exceptions as auth
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from warehouse_ml import __version__
 from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, WmlError
 from warehouse_ml.warehouses.base import WML, Parameters, Relation
+from warehouse_ml.warehouses.bigquery.client import client_of, is_google
 from warehouse_ml.warehouses.bigquery.files import Files
 from warehouse_ml.warehouses.bigquery.jobs import Jobs
+from warehouse_ml.warehouses.bigquery.loads import Loads
 from warehouse_ml.warehouses.bigquery.rewrite import Kind, kind_of, rewritten
 from warehouse_ml.warehouses.bigquery.rows import batches_of, rows_of
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
 from warehouse_ml.warehouses.bigquery.told import driver_errors
 from warehouse_ml.warehouses.bigquery.undo import Undo
-from warehouse_ml.warehouses.bigquery.values import query_parameters, schema_of, storable, type_name
+from warehouse_ml.warehouses.bigquery.values import query_parameters, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["BigQueryWarehouse"]
 
-_EMULATOR = "BIGQUERY_EMULATOR_HOST"
 _PATIENCE_SECONDS = 300.0
 _LEAST_BILLED = 10 * 1024 * 1024
 _LEFTOVERS_EXPIRE = dt.timedelta(days=1)
@@ -89,16 +82,17 @@ class BigQueryWarehouse:
         self.max_bytes: int | None = None
         self.bytes_processed = 0
         self.n_jobs = 0
-        self.client = client or _client(settings)
+        self.client = client or client_of(settings)
         self._jobs = Jobs(self.client, settings, patience=patience)
         self._storage = storage
-        self._has_storage = storage is not None or (settings.endpoint is None and _EMULATOR not in os.environ)
+        self._has_storage = storage is not None or is_google(settings)
         self._location: str | None = None
         self._session: str | None = None
         self._temporary: set[str] = set()
         self._depth = 0
         self._is_begun = False
         self._undo = Undo(self)
+        self._loads = Loads(self._jobs, self._labels())
         self._files = Files(self._load_file, self.description)
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
@@ -131,14 +125,13 @@ class BigQueryWarehouse:
             self._refuse(kind, "load")
             if self._depth:
                 self._prepare(kind)
-            self._load(relation, rows)
+            self._loads.load(self.reference(relation), rows, self.location)
             return
         # A load job cannot write what is a session's own, so the rows come in by a table that is gone again at once,
         # and by itself in a day if this process dies.
         staged = Relation(f"_wml_load_{uuid.uuid4().hex[:16]}")
-        self._make(staged, storable(rows).schema)
+        self._loads.load(self.reference(staged), rows, self.location, expires=_LEFTOVERS_EXPIRE)
         try:
-            self._load(staged, rows, disposition="WRITE_APPEND")
             self.run(f"create or replace temp table `{relation.name}` as select * from `{staged.name}`")
         finally:
             self.drop(staged)
@@ -197,7 +190,7 @@ class BigQueryWarehouse:
             # What is left of it, an open transaction too, is taken back at once and not in a day.
             with suppress(WmlError):
                 self._query("call bq.abort_session()", None, Kind("other"))
-        self.client.close()
+        self.client.close()  # type: ignore[no-untyped-call]
 
     # What else the package's own modules ask of it.
 
@@ -328,9 +321,7 @@ class BigQueryWarehouse:
         return self._jobs.dry_run(self._text(sql, parameters), self._config(parameters), self.location)
 
     def _text(self, sql: str, parameters: Parameters | None) -> str:
-        return rewritten(
-            sql, parameters or {}, wml_dataset=self.settings.wml_dataset, file_table=self._files.table
-        )
+        return rewritten(sql, parameters or {}, wml_dataset=self.settings.wml_dataset, file_table=self._files.table)
 
     def _config(self, parameters: Parameters | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
@@ -349,9 +340,9 @@ class BigQueryWarehouse:
         job = self._jobs.dry_run(text, self._config(parameters), self.location)
         needed = int(job.total_bytes_processed or 0)
         if self.max_bytes is not None and self.bytes_processed + needed > self.max_bytes:
-            so_far = f" after {self.bytes_processed:,} bytes so far" if self.bytes_processed else ""
+            so_far = f" after {self.bytes_processed:,} so far" if self.bytes_processed else ""
             raise TooManyBytesError(
-                f"the next query would read {needed:,} bytes{so_far}, and the limit is {self.max_bytes:,}: it was not run",
+                f"the next query would read {needed:,} bytes{so_far}: it was not run, as the limit is {self.max_bytes:,}",
                 sql=text,
                 place="bigquery",
                 hint="raise --max-bytes, or read less; what was done before is kept",
@@ -364,37 +355,8 @@ class BigQueryWarehouse:
             limits.append(max(self.max_bytes - self.bytes_processed, _LEAST_BILLED))
         return min(limits) if limits else None
 
-    # Rows that come in.
-
-    def _make(self, relation: Relation, schema: pa.Schema) -> None:
-        table = bigquery.Table(self.reference(relation), schema_of(schema))
-        table.expires = dt.datetime.now(dt.UTC) + _LEFTOVERS_EXPIRE
-        with driver_errors():
-            self.client.create_table(table, retry=self._jobs.retry)
-
-    def _load(
-        self,
-        relation: Relation,
-        rows: pa.Table,
-        *,
-        disposition: str = "WRITE_TRUNCATE",
-    ) -> None:
-        from pyarrow import parquet
-
-        kept = storable(rows)
-        options = bigquery.ParquetOptions()
-        options.enable_list_inference = True
-        config = bigquery.LoadJobConfig(
-            source_format="PARQUET", write_disposition=disposition, schema=schema_of(kept.schema), labels=self._labels()
-        )
-        config.parquet_options = options
-        with tempfile.TemporaryDirectory(prefix="wml-") as folder:
-            path = Path(folder) / "rows.parquet"
-            parquet.write_table(kept, path, coerce_timestamps="us", version="2.6")
-            self._jobs.load(path, self.reference(relation), config, self.location)
-
     def _load_file(self, relation: Relation, rows: pa.Table, description: str) -> None:
-        self._load(relation, rows)
+        self._loads.load(self.reference(relation), rows, self.location)
         with driver_errors():
             table = self.client.get_table(self.reference(relation), retry=self._jobs.retry)
             table.description = description
@@ -407,25 +369,8 @@ class BigQueryWarehouse:
             except ImportError:
                 self._has_storage = False
             else:
-                self._storage = BigQueryReadClient(credentials=self.client._credentials)
+                self._storage = BigQueryReadClient(credentials=self.client._credentials)  # type: ignore[no-untyped-call]
         return self._storage
-
-
-def _client(settings: BigQuerySettings) -> bigquery.Client:
-    address = settings.endpoint or os.environ.get(_EMULATOR, "")
-    # What is not encrypted gets no credentials.
-    is_local = address.startswith("http://")
-    with driver_errors():
-        try:
-            return bigquery.Client(
-                project=settings.project,
-                credentials=AnonymousCredentials() if is_local else None,
-                location=settings.location,
-                client_options=ClientOptions(api_endpoint=address) if address else None,
-                client_info=ClientInfo(user_agent=f"warehouse-ml/{__version__}"),
-            )
-        except OSError as error:
-            raise auth.DefaultCredentialsError(str(error)) from None
 
 
 def _kind(table_type: str) -> str:
