@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from warehouse_ml.errors import ProjectError, did_you_mean
-from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
 
 __all__ = ["SETTINGS_FILE", "Project", "SqlFile", "Target", "find_project", "load_project"]
 
@@ -63,7 +62,8 @@ class Target:
     @property
     def schema(self) -> str | None:
         """What its relations must be qualified with in a view; None where their names alone do."""
-        return str(self.settings.get("dataset")) if self.engine == "bigquery" else None
+        dataset = self.settings.get("dataset") if self.engine == "bigquery" else None
+        return dataset if isinstance(dataset, str) else None
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Project:
         Raises
         ------
         ProjectError
-            If there is no such target, no adapter for its engine, or its settings are not what they must be.
+            If there is no such target, or no adapter for its engine.
         """
         wanted = name or self.default_target
         if wanted not in self.targets:
@@ -160,8 +160,6 @@ class Project:
                 has=ENGINES,
                 hint="run on DuckDB: --target duckdb",
             )
-        if target.engine == "bigquery":
-            bigquery_settings(target.settings, target.place)
         return target
 
     def source(self, name: str, target: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 
-from warehouse_ml.templates import statement, statements
+from warehouse_ml.templates import macro_source, statement, statements
 from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def ensure_tables(warehouse: Warehouse) -> None:
     One of the tables says which release made them all, and what they are: as long as it is this one and all are there,
     there is nothing to do, and most commands are spared a tenth of a second.
     """
-    made_of = [files(_HERE) / name for name in (*_MADE_BY, f"macros/{warehouse.engine}.sql")]
-    digest = hashlib.md5(b"".join(file.read_bytes() for file in made_of), usedforsecurity=False).hexdigest()
+    made_of = [(files(_HERE) / name).read_text(encoding="utf-8") for name in _MADE_BY]
+    made_of.append(macro_source(warehouse.engine))
+    digest = hashlib.md5("".join(made_of).encode(), usedforsecurity=False).hexdigest()
     there = warehouse.kinds(WML)
     if _TELLING in there:
-        found = warehouse.fetch(statement(_HERE, "table_told.sql", warehouse.engine, name=_TELLING)).to_pylist()
-        told = found[0]["told"].split() if found else []
+        told = (warehouse.description(wml_table(_TELLING)) or "").split()
         if told[:1] == [digest] and set(told[1:]) <= set(there):
             return
     with warehouse.transaction():
@@ -58,8 +58,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
         run_file(warehouse, _HERE, "resliced.sql")
         # Request logs and what stands on them come and go; the rest is always there.
         names = [name for name in sorted(warehouse.kinds(WML)) if not name.startswith("request_log")]
-        told = " ".join([digest, *names])
-        warehouse.run(statement(_HERE, "tell_table.sql", warehouse.engine, name=_TELLING, told=told))
+        words = " ".join([digest, *names])
+        warehouse.run(statement(_HERE, "tell_table.sql", warehouse.engine, name=_TELLING, told=words))
 
 
 def add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr | str) -> None:

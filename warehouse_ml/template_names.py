@@ -111,7 +111,7 @@ def template_names(
         _check_source_file(project, name, value)
         # A hash of the text must not change when the project is moved.
         path = value if reading.is_for_hash else (project.root / value).as_posix()
-        return _reader(path) + "(" + templates.literal(path, engine) + ")"
+        return str(templates.environment(engine).globals["read_file"](path))  # type: ignore[operator]
 
     def request_log(model: str) -> str:
         found = models.get(model.lower())
@@ -174,10 +174,3 @@ def matches(root: Path, value: str) -> list[Path]:
         pattern = path.relative_to(base).as_posix()
         return sorted(base.glob(pattern))
     return [path] if path.is_file() else []
-
-
-def _reader(path: str) -> str:
-    lower = path.lower()
-    if lower.endswith(".parquet"):
-        return "read_parquet"
-    return "read_csv" if ".csv" in lower else "read_json"

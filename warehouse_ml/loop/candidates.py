@@ -198,7 +198,7 @@ def _unseen_since(session: Session, version: Version) -> dt.datetime:
         "last_trained_on.sql",
         session.warehouse.engine,
         column=column,
-        path=session.registry.snapshot_path(version).as_posix(),
+        path=session.warehouse.parquet(session.registry.snapshot_path(version)),
         held_out=side,
     )
     last = session.warehouse.fetch(sql)["last_at"][0].as_py()

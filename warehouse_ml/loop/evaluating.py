@@ -24,6 +24,7 @@ from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
 from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Relation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,7 +111,7 @@ def _drift_inputs(
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
         try:
-            path = session.registry.snapshot_path(version).as_posix()
+            path = session.warehouse.parquet(session.registry.snapshot_path(version))
         except RowsNotKeptError as error:
             if on_note:
                 on_note(f"no drift from the training of {model}@{version.version}: {error.what}")
@@ -147,7 +148,7 @@ def _drift_inputs(
     return inputs
 
 
-def _held_out_scores(session: Session, stored: StoredVersion, path: str) -> pa.Array:
+def _held_out_scores(session: Session, stored: StoredVersion, path: str | Relation) -> pa.Array:
     """Return what a version predicts for the rows held out of training, or else for those trained on."""
     rows = statement(
         "warehouse_ml.functions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -78,6 +79,21 @@ class Warehouse(Protocol):
 
     def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
         """Return the bytes a statement would read, without running it; None where the engine counts none."""
+
+    def description(self, relation: Relation) -> str | None:
+        """Return the words that the engine keeps beside a table, see the macro ``describe_table``; None without any."""
+
+    def parquet(self, path: Path) -> str | Relation:
+        """Return what the macro ``read_parquet`` takes for a file of this machine: its path, or a table with its rows.
+
+        A view may stand on it: it is there until the file is asked for with other contents.
+        """
+
+    def table_functions(self, mark: str) -> dict[str, str] | None:
+        """Return the table functions whose words begin with a mark: the words, by name.
+
+        None where the engine has no function of any relation, so that there is nothing to install.
+        """
 
     def close(self) -> None:
         """Give the warehouse back."""

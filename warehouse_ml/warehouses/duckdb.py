@@ -146,6 +146,25 @@ class DuckDBWarehouse:
         self._execute(f"{_EXPLAIN}{sql}", parameters)
         return None
 
+    def description(self, relation: Relation) -> str | None:
+        row = self._execute(
+            "select comment from duckdb_tables() where database_name = current_database() "
+            "and schema_name = $schema and table_name = $name",
+            {"schema": relation.schema or "main", "name": relation.name},
+        ).fetchone()
+        return row[0] if row else None
+
+    def parquet(self, path: Path) -> str | Relation:
+        return path.resolve().as_posix()
+
+    def table_functions(self, mark: str) -> dict[str, str] | None:
+        rows = self._execute(
+            "select function_name, comment from duckdb_functions() "
+            "where function_type = 'table_macro' and not internal and starts_with(comment, $mark)",
+            {"mark": mark},
+        ).fetchall()
+        return dict(rows)
+
     def close(self) -> None:
         self._watch.close()
         self._connection.close()

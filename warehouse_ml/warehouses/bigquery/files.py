@@ -42,15 +42,25 @@ class Files:
         self._description = description
         self._known: dict[str, _Stamp] = {}
 
-    def table(self, name: str) -> Relation:
-        """Return the table of a file, as a statement names it, with what the file holds now.
+    def named(self, name: str) -> Relation:
+        """Return the table of a file, or of several, as a statement names them: ``file:/data/2024-*%2Eparquet``."""
+        return self.table(unquote(name.removeprefix(FILE)))
+
+    def table(self, path: str, *, position: str | None = None) -> Relation:
+        """Return the table of a file, with what the file holds now.
+
+        Parameters
+        ----------
+        path : str
+            Or a pattern of several.
+        position : str, optional
+            Write the number of each row in the file, from 0, into a column of this name.
 
         Raises
         ------
         WarehouseError
             If there is no such file, or it cannot be read.
         """
-        path = unquote(name.removeprefix(FILE))
         found = _matching(path)
         try:
             stamp = tuple((each, (status := Path(each).stat()).st_size, status.st_mtime_ns) for each in found)
@@ -59,13 +69,14 @@ class Files:
         if not stamp:
             raise WarehouseError("there is no such file", place=path)
         stem = re.sub(r"[^A-Za-z0-9_]+", "_", Path(path).name.partition(".")[0]).strip("_") or "rows"
-        digest = hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()[:12]
+        digest = hashlib.md5(f"{path}\0{position}".encode(), usedforsecurity=False).hexdigest()[:12]
         relation = Relation(f"file_{stem}_{digest}", WML)
-        if self._known.get(path) != stamp:
+        if self._known.get(relation.name) != stamp:
             content = _content(found)
             if self._description(relation) != content:
-                self._load(relation, _rows(found), content)
-            self._known[path] = stamp
+                rows = _rows(found)
+                self._load(relation, rows if position is None else _numbered(rows, position), content)
+            self._known[relation.name] = stamp
         return relation
 
 
@@ -96,3 +107,9 @@ def _rows(paths: list[str]) -> pa.Table:
         return pa.concat_tables([read(path) for path in paths], promote_options="default")
     except (OSError, pa.ArrowInvalid) as error:
         raise WarehouseError(f"cannot be read: {str(error).splitlines()[0]}", place=paths[0]) from None
+
+
+def _numbered(rows: pa.Table, position: str) -> pa.Table:
+    import pyarrow as pa
+
+    return rows.append_column(position, pa.array(range(len(rows)), pa.int64()))

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as api
@@ -32,6 +33,7 @@ __all__ = ["BigQueryWarehouse"]
 _PATIENCE_SECONDS = 300.0
 _LEAST_BILLED = 10 * 1024 * 1024
 _LEFTOVERS_EXPIRE = dt.timedelta(days=1)
+_FILE_ROW = "wml_file_row"
 _VIEWS = {"VIEW", "MATERIALIZED_VIEW"}
 
 
@@ -185,6 +187,17 @@ class BigQueryWarehouse:
     def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
         return int(self._dry(sql, parameters).total_bytes_processed or 0)
 
+    def description(self, relation: Relation) -> str | None:
+        table = self.table(relation)
+        return None if table is None else table.description
+
+    def parquet(self, path: Path) -> str | Relation:
+        return self._files.table(path.resolve().as_posix(), position=_FILE_ROW)
+
+    def table_functions(self, mark: str) -> dict[str, str] | None:
+        # A table function here takes a table of columns that are known when it is made.
+        return None
+
     def close(self) -> None:
         if self._session is not None:
             # What is left of it, an open transaction too, is taken back at once and not in a day.
@@ -234,11 +247,6 @@ class BigQueryWarehouse:
                 return self.client.get_table(self.reference(relation), retry=self._jobs.retry)
             except api.NotFound:
                 return None
-
-    def description(self, relation: Relation) -> str | None:
-        """Return the description of a table, or None if it has none or is not there."""
-        table = self.table(relation)
-        return None if table is None else table.description
 
     def drop(self, relation: Relation) -> None:
         """Take a table or view away, if it is there."""
@@ -321,7 +329,7 @@ class BigQueryWarehouse:
         return self._jobs.dry_run(self._text(sql, parameters), self._config(parameters), self.location)
 
     def _text(self, sql: str, parameters: Parameters | None) -> str:
-        return rewritten(sql, parameters or {}, wml_dataset=self.settings.wml_dataset, file_table=self._files.table)
+        return rewritten(sql, parameters or {}, wml_dataset=self.settings.wml_dataset, file_table=self._files.named)
 
     def _config(self, parameters: Parameters | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
@@ -342,7 +350,7 @@ class BigQueryWarehouse:
         if self.max_bytes is not None and self.bytes_processed + needed > self.max_bytes:
             so_far = f" after {self.bytes_processed:,} so far" if self.bytes_processed else ""
             raise TooManyBytesError(
-                f"the next query would read {needed:,} bytes{so_far}: it was not run, as the limit is {self.max_bytes:,}",
+                f"the next query would read {needed:,} bytes{so_far}, over the limit of {self.max_bytes:,}: it was not run",
                 sql=text,
                 place="bigquery",
                 hint="raise --max-bytes, or read less; what was done before is kept",
