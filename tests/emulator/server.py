@@ -6,6 +6,8 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 - temporary tables of a session, which it looks for in the default dataset;
 - a job id is taken once: a second job of that id is refused with 409;
 - a copy over a table takes the place of its columns, too;
+- table functions whose body is a query with WITH are taken, and not made: it calls them a syntax error;
+- a description set by ALTER TABLE is told by tables.get;
 - the spatial extension, which it loads from the network, is left out.
 """
 
@@ -26,6 +28,8 @@ from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
+_TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
+_DESCRIBED = re.compile(r"alter table `(\w+)`\.`(\w+)` set options \(description = '([^']*)'\)", re.IGNORECASE)
 _named: dict[str, set[str]] = {}
 _current: set[str] = set()
 _taken: set[str] = set()
@@ -65,12 +69,19 @@ _insert = jobs.insert_job
 
 async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any:
     body = await request.json()
+    query = body.get("configuration", {}).get("query", {})
+    if _TABLE_FUNCTION.match(query.get("query", "")):
+        query["query"] = "select 1 as not_made"
     job_id = body.get("jobReference", {}).get("jobId")
     if job_id and not body.get("configuration", {}).get("dryRun"):
         if job_id in _taken:
             raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
         _taken.add(job_id)
-    return await _insert(project_id, request, ctx, caller)
+    answer = await _insert(project_id, request, ctx, caller)
+    if described := _DESCRIBED.match(query.get("query", "")):
+        table = ctx.catalog.get_table(project_id, described[1], described[2])
+        ctx.catalog.update_table(table.model_copy(update={"description": described[3]}))
+    return answer
 
 
 _inserted.__annotations__ = _insert.__annotations__

@@ -349,8 +349,9 @@ class BigQueryWarehouse:
         needed = int(job.total_bytes_processed or 0)
         if self.max_bytes is not None and self.bytes_processed + needed > self.max_bytes:
             so_far = f" after {self.bytes_processed:,} so far" if self.bytes_processed else ""
+            limit = f"the limit is {self.max_bytes:,}: it was not run"
             raise TooManyBytesError(
-                f"the next query would read {needed:,} bytes{so_far}, over the limit of {self.max_bytes:,}: it was not run",
+                f"the next query would read {needed:,} bytes{so_far}, and {limit}",
                 sql=text,
                 place="bigquery",
                 hint="raise --max-bytes, or read less; what was done before is kept",
