@@ -112,6 +112,11 @@ ${{ name }}
 read_parquet({{ path | literal }})
 {%- endmacro -%}
 
+{#- The rows of a source that is a file, or a pattern of several: Parquet, CSV or JSON. -#}
+{%- macro read_file(path) -%}
+{{ 'read_parquet' if path.lower().endswith('.parquet') else 'read_csv' if '.csv' in path.lower() else 'read_json' }}({{ path | literal }})
+{%- endmacro -%}
+
 {#- As `read_parquet`, with the position of each row in the file as a column of the given name. -#}
 {%- macro read_parquet_in_order(path, position) -%}
 (select wml_stored.*, wml_stored.file_row_number as {{ position }} from read_parquet({{ path | literal }}, file_row_number = true) as wml_stored)
