@@ -20,7 +20,7 @@ from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
-from warehouse_ml.tables import all_of, defining, run_file
+from warehouse_ml.tables import all_of, defining, named_rows, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -97,7 +97,7 @@ def build(
     """
     last = {
         row["relation"]: row
-        for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
+        for row in named_rows(warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)))
     }
     kinds = warehouse.kinds()
     nodes = list(nodes)
@@ -105,7 +105,7 @@ def build(
     is_known = not fresh and all(node.name in last and node.name.lower() in kinds for node in nodes)
     is_known = is_known and warehouse.defines_in_transactions
     if not warehouse.defines_in_transactions:
-        _forget(warehouse, catalog, reader, as_of, nodes, {} if fresh else last, kinds)
+        _forget(warehouse, catalog, reader, as_of, nodes, last, fresh)
     results: list[Built] = []
     records: list[dict[str, Any]] = []
     try:
@@ -188,16 +188,15 @@ def _forget(
     as_of: dt.datetime,
     nodes: list[Node],
     last: dict[str, dict[str, Any]],
-    kinds: dict[str, str],
+    fresh: bool,
 ) -> None:
     """Take back what was written down of relations that are about to be defined anew."""
-    names = []
-    for node in nodes:
-        known = last.get(node.name) if node.name.lower() in kinds else None
-        if known is not None:
-            state = _state_of(catalog, reader, node, as_of)
-            if not _is_up_to_date(catalog, node, known, state, as_of) and not _goes_on_from(known, state, as_of):
-                names.append(node.name)
+
+    def is_kept(node: Node) -> bool:
+        known, state = last[node.name], _state_of(catalog, reader, node, as_of)
+        return _is_up_to_date(catalog, node, known, state, as_of) or _goes_on_from(known, state, as_of) is not None
+
+    names = [node.name for node in nodes if node.name in last and (fresh or not is_kept(node))]
     if names:
         warehouse.run(statement(__package__, "forget_builds.sql", warehouse.engine, names=names))
 

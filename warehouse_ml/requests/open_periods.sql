@@ -1,6 +1,6 @@
--- grain: one row per stretch of time in which a version had an alias and some day has other requests than answers
--- unit:  days begin and end at midnight in UTC
--- null:  never
+-- grain: one row per stretch of time in which a version had an alias
+-- unit:  the first and the last day, midnight in UTC, on which not as many requests were answered as asked
+-- null:  first_day and last_day where there is no such day
 {%- macro falls(period, id) -%}
 {%- if period.share is not none %} and {{ 'not ' if not period.is_canary }}({{ is_in_share(request_text(model, id), period.share) }}){% endif -%}
 {%- endmacro -%}
@@ -35,25 +35,28 @@ answered as (
     group by 1
 ),
 
-open_days as (
-{% for period in periods %}
+days as (
     select
-        {{ loop.index0 }} as period,
-        asked.day
-    from asked
-    left join answered
-        on asked.day = answered.day
-    where asked.n_{{ loop.index0 }} <> coalesce(answered.n_{{ loop.index0 }}, 0)
-{% if not loop.last %}
-    union all
-{% endif %}
+        coalesce(asked.day, answered.day) as day
+{% for period in periods %}
+        ,
+        coalesce(asked.n_{{ loop.index0 }}, 0) as asked_{{ loop.index0 }},
+        coalesce(answered.n_{{ loop.index0 }}, 0) as answered_{{ loop.index0 }}
 {% endfor %}
+    from asked
+    full outer join answered
+        on asked.day = answered.day
 )
 
+{% for period in periods %}
 select
-    open_days.period,
-    min(open_days.day) as first_day,
-    max(open_days.day) as last_day
-from open_days
-group by open_days.period
-order by open_days.period
+    {{ loop.index0 }} as period,
+    min(case when days.asked_{{ loop.index0 }} <> days.answered_{{ loop.index0 }} then days.day end) as first_day,
+    max(case when days.asked_{{ loop.index0 }} <> days.answered_{{ loop.index0 }} then days.day end) as last_day,
+    coalesce(sum(days.answered_{{ loop.index0 }}), 0) as n_answered
+from days
+{% if not loop.last %}
+union all
+{% endif %}
+{% endfor %}
+order by period

@@ -43,6 +43,7 @@ LOG_COLUMNS = (
 )
 
 _DAY = dt.timedelta(days=1)
+_Span = tuple[dt.datetime, dt.datetime]
 
 _DECIDED = LOG_COLUMNS[-2:]
 """What came to the log later: a log of an earlier release may lack them, or have a feature of that name."""
@@ -194,15 +195,19 @@ def _answer(
     versions = {version.version: version for version in registry.versions(node.name)}
     done = []
     with defining(warehouse):
-        # Columns of a log, which nothing fills yet, change no answer: they may be there before the rows are.
-        numbers = dict.fromkeys(stretch.version for stretch in stretches)
-        features = open_log(warehouse, catalog, registry, node, [versions[number] for number in numbers])
-        stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
+        ensure_log(warehouse, catalog, node.name)
+        begun = [stretch for stretch in stretches if stretch.since < stretch.until]
+        open_days, answered = _open_days(warehouse, requests, node.name, begun)
+        # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
+        # also where nothing is due yet: who joins the log may name its columns from the first version on.
+        settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_days}
+        asking = [number for number in dict.fromkeys(one.version for one in stretches) if number not in settled]
+        features = open_log(warehouse, catalog, registry, node, [versions[number] for number in asking])
         with warehouse.transaction():
-            days = _open_days(warehouse, requests, node.name, stretches)
-            for stretch in stretches:
+            for stretch in begun:
                 n_requests = 0
-                if stretch in days:
+                if stretch in open_days:
+                    since, until = open_days[stretch]
                     sql = statement(
                         __package__,
                         "pending.sql",
@@ -213,8 +218,8 @@ def _answer(
                         features=features[stretch.version],
                         log=log_of(node.name),
                         stretch=stretch,
-                        since=days[stretch][0],
-                        until=days[stretch][1],
+                        since=since,
+                        until=until,
                     )
                     warehouse.run(sql)
                     n_requests = _count_pending(warehouse)
@@ -249,15 +254,16 @@ class _Stretch:
 
 def _open_days(
     warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]
-) -> dict[_Stretch, tuple[dt.datetime, dt.datetime]]:
-    """Return the stretches in which not as many requests were answered as asked, cut to the days on which that is so.
+) -> tuple[dict[_Stretch, _Span], set[_Stretch]]:
+    """Return the stretches in which not as many requests were answered as asked, and those in which any was.
 
-    A champion of many months is asked about a week at a time: its other days need not be read.
+    The first are cut to the days on which that is so: of a champion of many months, a week's job reads the week.
     """
     found = {stretch: (stretch.since, stretch.until) for stretch in stretches if stretch.among is not None}
+    answered: set[_Stretch] = set()
     counted = [stretch for stretch in stretches if stretch.among is None]
     if not counted:
-        return found
+        return found, answered
     sql = statement(
         __package__,
         "open_periods.sql",
@@ -269,10 +275,12 @@ def _open_days(
     )
     for row in warehouse.fetch(sql).to_pylist():
         stretch = counted[row["period"]]
-        since = row["first_day"].replace(tzinfo=dt.UTC)
-        until = row["last_day"].replace(tzinfo=dt.UTC) + _DAY
-        found[stretch] = (max(stretch.since, since), min(stretch.until, until))
-    return found
+        if row["first_day"] is not None:
+            since, until = row["first_day"], row["last_day"] + _DAY
+            found[stretch] = (max(stretch.since, since), min(stretch.until, until))
+        if row["n_answered"]:
+            answered.add(stretch)
+    return found, answered
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:
@@ -297,7 +305,9 @@ def open_log(
         If the requests lack a feature of a version, or have one of another type.
     """
     requests = requests_of(catalog, node)
-    features = {}
+    features: dict[int, list[str]] = {}
+    if not versions:
+        return features
     with defining(warehouse):
         ensure_log(warehouse, catalog, node.name)
         columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
@@ -306,16 +316,19 @@ def open_log(
                 registry.load(version).parameters, columns, requests, version
             )
             # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in names})
+            _add_columns(warehouse, node.name, requests, {name: columns[name] for name in names})
     return features
 
 
 def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
-    """Make the model's request log, and the view over all logs, where they are missing."""
-    if warehouse.exists(log_of(model)):
+    """Make the model's request log, and the view over all logs, where they are missing or of an earlier release."""
+    log = log_of(model)
+    is_there = warehouse.exists(log)
+    if is_there and {name.lower() for name in warehouse.columns(all_of(warehouse, log))}.issuperset(_DECIDED):
         return
     with defining(warehouse):
-        warehouse.run(_made_log(warehouse, model))
+        if not is_there:
+            warehouse.run(_made_log(warehouse, model))
         _share_logs(warehouse, catalog)
 
 
@@ -396,15 +409,10 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
     return features
 
 
-def _add_columns(
-    warehouse: Warehouse, catalog: Catalog, model: str, requests: Node, columns: Mapping[str, str]
-) -> None:
+def _add_columns(warehouse: Warehouse, model: str, requests: Node, columns: Mapping[str, str]) -> None:
     log = log_of(model)
     there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
-    if not known.issuperset(_DECIDED):
-        _share_logs(warehouse, catalog)
-        known.update(_DECIDED)
     # A later version may ask for a feature that earlier ones did not.
     for name, column_type in columns.items():
         if name.lower() not in known:
