@@ -59,7 +59,8 @@ class Steps:
             "n_folds": FOLDS,
             "better": _better(spec),
             "thresholds": spec.thresholds,
-            "row_columns": [f"asked.{name}" for name in row_columns],
+            "row_weight": "request_rows.weight" if columns.has_weight else "1e0",
+            "row_columns": [f"joined.{name}" for name in row_columns],
         }
         self._parameters = {
             "evaluation": spec.name,
