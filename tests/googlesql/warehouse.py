@@ -338,6 +338,10 @@ class GoogleSqlWarehouse:
             return
         if_there = statement.take("if", "exists")
         name = statement.name()
+        if name[0] == "_session":
+            self._state.scratch.pop(name[1:], None)
+            self._read.clear()
+            return
         state = self._state
         self._refuse_in_transaction(statement, name, is_temporary=name in state.scratch)
         where: dict[Name, Any] = (

@@ -26,6 +26,7 @@ __all__ = [
     "open_log",
     "predict",
     "predict_again",
+    "prepare",
 ]
 
 LOG_COLUMNS = (
@@ -155,6 +156,32 @@ def predict_again(
     return Predicted(node.name, CANDIDATE, version, since, until, sum(row.n_requests for row in done))
 
 
+def prepare(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, as_of: dt.datetime, *, also: Version
+) -> None:
+    """Make a model's log fit for all that is due and for the answers of one more version, and answer nothing.
+
+    So that ``predict`` and ``predict_again`` may stand in a transaction of an engine that defines nothing in one.
+    """
+    _opened(warehouse, catalog, registry, node, _stretches(registry, node.name, as_of, (CHAMPION, CHALLENGER)))
+    open_log(warehouse, catalog, registry, node, [also])
+
+
+def _opened(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, stretches: list[_Stretch]
+) -> tuple[list[_Stretch], dict[_Stretch, _Span], dict[int, list[str]]]:
+    """Return the stretches that have begun, the days of them on which anything is due, and the features asked for."""
+    ensure_log(warehouse, catalog, node.name)
+    begun = [stretch for stretch in stretches if stretch.since < stretch.until]
+    open_days, answered = _open_days(warehouse, requests_of(catalog, node), node.name, begun)
+    # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
+    # also where nothing is due yet: who joins the log may name its columns from the first version on.
+    settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_days}
+    asking = {stretch.version for stretch in stretches} - settled
+    versions = [version for version in registry.versions(node.name) if version.version in asking]
+    return begun, open_days, open_log(warehouse, catalog, registry, node, versions)
+
+
 def _stretches(registry: Registry, model: str, as_of: dt.datetime, aliases: Sequence[str]) -> list[_Stretch]:
     """Return who answers when. Who serves comes before who shadows, so that an answer that was given is logged so."""
     canaries = [
@@ -195,14 +222,7 @@ def _answer(
     versions = {version.version: version for version in registry.versions(node.name)}
     done = []
     with defining(warehouse):
-        ensure_log(warehouse, catalog, node.name)
-        begun = [stretch for stretch in stretches if stretch.since < stretch.until]
-        open_days, answered = _open_days(warehouse, requests, node.name, begun)
-        # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
-        # also where nothing is due yet: who joins the log may name its columns from the first version on.
-        settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_days}
-        asking = [number for number in dict.fromkeys(one.version for one in stretches) if number not in settled]
-        features = open_log(warehouse, catalog, registry, node, [versions[number] for number in asking])
+        begun, open_days, features = _opened(warehouse, catalog, registry, node, stretches)
         with warehouse.transaction():
             for stretch in begun:
                 n_requests = 0
