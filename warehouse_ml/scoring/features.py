@@ -16,6 +16,7 @@ from sqlglot import exp
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.scalar_sql import parse_scalar, qualified
 from warehouse_ml.scoring import nodes
+from warehouse_ml.scoring.spelled import Quotient, Spelled
 
 __all__ = [
     "Encoding",
@@ -47,6 +48,11 @@ _KINDS: dict[str, Kind] = {
     "DATE": "date",
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "TIMESTAMP WITH TIME ZONE": "timestamp",
+    # As BigQuery calls them, where that differs.
+    **dict.fromkeys(("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"), "number"),
+    "BOOL": "boolean",
+    "STRING": "category",
+    "DATETIME": "timestamp",
 }
 
 
@@ -111,14 +117,16 @@ class InputColumn:
 
 
 def kind_of(type_name: str) -> Kind | None:
-    """Return what a DuckDB type means as a feature, or None if it means nothing."""
-    if type_name.endswith("]"):
+    """Return what a type of DuckDB's or BigQuery's means as a feature, or None if it means nothing."""
+    if type_name.endswith(("]", ">")):
         return None
     return _KINDS.get(re.sub(r"\(.*\)$", "", type_name, flags=re.DOTALL).strip().upper())
 
 
 def input_kind(type_name: str) -> str:
-    """Return what a DuckDB type means as an input of TRANSFORM."""
+    """Return what a type of DuckDB's or BigQuery's means as an input of TRANSFORM."""
+    if type_name.startswith("ARRAY<"):
+        return f"{input_kind(type_name.removeprefix('ARRAY<').removesuffix('>'))}[]"
     element, opening, _ = type_name.rpartition("[")
     if opening and type_name.endswith("]"):
         return f"{input_kind(element)}[]"
@@ -147,7 +155,11 @@ def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr
         case "date":
             return nodes.double(exp.UnixDate(this=column))
         case "timestamp":
-            micros = nodes.double(exp.UnixMicros(this=column))
+            # A DATETIME of BigQuery is no instant before it is said to be in UTC.
+            instant = exp.cast(column.copy(), exp.DataType.Type.TIMESTAMPTZ)
+            micros = nodes.double(
+                Spelled(this=exp.UnixMicros(this=column), bigquery=exp.UnixMicros(this=instant))
+            )
             return exp.Div(this=micros, expression=nodes.number(1e6))
         case "number":
             value = nodes.double(column)
@@ -166,7 +178,7 @@ def encoded(feature: FittedFeature, value: exp.Expr) -> exp.Expr:
                 return nodes.number(0.0)
             mean = nodes.number(feature.mean)
             centred = exp.Sub(this=_filled(feature, value, mean), expression=mean.copy())
-            return exp.Div(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
+            return Quotient(this=exp.Paren(this=centred), expression=nodes.number(feature.stddev))
         case "imputed":
             return exp.Coalesce(this=value, expressions=[nodes.number(feature.mean)])
         case "label" | "one_hot":
