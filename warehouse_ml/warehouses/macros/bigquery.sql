@@ -117,6 +117,12 @@ left join (
 {{ path | ident }}
 {%- endmacro -%}
 
+{#- The rows of a source that is a file of this machine, or a pattern of several: a name that the adapter knows by its
+    beginning, and puts the table in place of that holds what the file holds. -#}
+{%- macro read_file(path) -%}
+{{ ('file:' ~ path | replace('%', '%25') | replace('.', '%2E') | replace('`', '%60')) | ident }}
+{%- endmacro -%}
+
 {#- As `read_parquet`, with the position of each row in the file, from 0, which the adapter wrote beside the rows. -#}
 {%- macro read_parquet_in_order(path, position) -%}
 (select wml_stored.* except (wml_file_row), wml_stored.wml_file_row as {{ position }} from {{ path | ident }} as wml_stored)
@@ -216,7 +222,7 @@ cross join unnest({{ list }}) as {{ element }}
 
 {#- The elements of a list from a position on; the first is 1. -#}
 {%- macro list_from(list, position) -%}
-array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset)
+case when {{ list }} is not null then array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset) end
 {%- endmacro -%}
 
 {#- A list of values that occur, null left out: the two in the middle (one of them twice where the number of rows is
