@@ -43,7 +43,10 @@ def requests(task: str, seed: int) -> dict[str, Any]:
     """Four weeks of requests of two groups by two; the answers of the last week become known one by one."""
     random = np.random.default_rng(seed)
     requested_at = [FIRST_DAY + dt.timedelta(hours=int(i * 24 * 28 / N_ROWS)) for i in range(N_ROWS)]
-    sex, region = random.choice(["f", "m"], N_ROWS), random.choice(["north", "south", "west"], N_ROWS, p=[0.5, 0.4, 0.1])
+    sex, region = (
+        random.choice(["f", "m"], N_ROWS),
+        random.choice(["north", "south", "west"], N_ROWS, p=[0.5, 0.4, 0.1]),
+    )
     score = np.clip(random.random(N_ROWS) + 0.1 * (sex == "m"), 0, 1)
     positive = random.random(N_ROWS) < score
     later = np.where(positive, 20, 150) + random.integers(0, 40, N_ROWS)

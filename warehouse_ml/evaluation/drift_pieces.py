@@ -238,7 +238,9 @@ def _pieces(quantiles: _Quantiles, ends: Sequence[float], alone: set[float]) -> 
     for end in ends:
         reached = quantiles.share(end)
         if before is None:
-            yield piece("below", end, end, reached, _distance(end - quantiles.value(reached / 2), end - quantiles.values[0]))
+            yield piece(
+                "below", end, end, reached, _distance(end - quantiles.value(reached / 2), end - quantiles.values[0])
+            )
         else:
             yield piece("between", before, end, reached - share, end - before)
         if end in alone:

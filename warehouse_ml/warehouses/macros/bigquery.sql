@@ -320,3 +320,26 @@ as (
 {{ body }}
 )
 {%- endmacro -%}
+
+{#-
+    An integer in [0, 2^60) that rows share where these expressions do: a fingerprint of a row, by which it is seen that
+    something changed. Each engine has one of its own, and may have another in a later release.
+-#}
+{%- macro fingerprint(expressions) -%}
+(farm_fingerprint(to_json_string(struct({{ expressions | join(', ') }}))) & 1152921504606846975)
+{%- endmacro -%}
+
+{#- An integer in [0, 2^32); the engine has one size of whole numbers. -#}
+{%- macro as_natural(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- A whole number from -32768 to 32767; the engine has one size of whole numbers. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+count(distinct {{ expression }})
+{%- endmacro -%}
