@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, did_you_mean
-from warehouse_ml.scalar_sql import parse_scalar, qualified
+from warehouse_ml.scalar_sql import DIALECT, parse_scalar, qualified
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.spelled import Quotient, Spelled
 
@@ -82,6 +82,8 @@ class FittedFeature:
         The code without a column (dummy encoding), 0 if all have one; used by ``one_hot``.
     expression : str, optional
         What stands in the column's place: an expression of the relation's columns, frozen by TRANSFORM.
+    dialect : str
+        In whose SQL the expression is.
     """
 
     name: str
@@ -93,6 +95,7 @@ class FittedFeature:
     has_null: bool = False
     reference: int = 0
     expression: str | None = None
+    dialect: str = DIALECT
 
     @property
     def n_slots(self) -> int:
@@ -137,7 +140,7 @@ def value_of(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Exp
     """Return the column, or the expression that stands in its place, as it is."""
     if feature.expression is None:
         return nodes.column(feature.name, table)
-    return exp.Paren(this=qualified(parse_scalar(feature.expression), table))
+    return exp.Paren(this=qualified(parse_scalar(feature.expression, feature.dialect), table))
 
 
 def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:
