@@ -51,8 +51,7 @@ with answered as (
         ) }} as rows_hash
     from wml_joined as request_rows
     inner join wml_due as judged
-        on {{ same('request_rows.version', 'judged.version') }}
-        and {{ same('request_rows.window_start', 'judged.window_start') }}
+        on {% for key in window_keys %}{{ same('request_rows.' ~ key, 'judged.' ~ key) }} and {% endfor %}true
     group by judged.unit
 )
 
