@@ -23,7 +23,7 @@ select
     {% for name in names %}
     found.{{ name }},
     {% endfor %}
-    {{ as_small_int('row_number() over ()') }} as combination
+    {{ as_natural('row_number() over ()') }} as combination
 from found
 inner join wml_due as due
     on {% for key in window_keys %}{{ same('found.' ~ key, 'due.' ~ key) }} and {% endfor %}true

@@ -5,7 +5,7 @@
 -- sort_key holds, from its highest bits, the slice, the place of the score, and the label, so that among equal scores the
 -- positives come last. One sort of one number a row costs a fifth of a window over each slice, and half of that where the
 -- number has 32 bits.
-{% set as_key = as_small_int if is_narrow else as_int %}
+{% set as_key = as_natural if is_narrow else as_int %}
 {{ create_scratch('wml_ranked_positives') }}
 with sliced as (
     {% for index in some %}
@@ -85,11 +85,11 @@ firsts as (
 )
 
 select
-    {{ as_small_int('firsts.sort_key >> ' ~ n_bits) }} as slice_number,
-    {{ as_small_int('firsts.row_position') }} as row_position,
-    {{ as_small_int('firsts.positive_position') }} as positive_position,
-    {{ as_small_int('firsts.n_tied') }} as n_tied,
-    {{ as_small_int('lead(firsts.positive_position) ' ~ over_sorted('firsts.row_position') ~ ' - firsts.positive_position') }} as n_rows
+    {{ as_natural('firsts.sort_key >> ' ~ n_bits) }} as slice_number,
+    {{ as_natural('firsts.row_position') }} as row_position,
+    {{ as_natural('firsts.positive_position') }} as positive_position,
+    {{ as_natural('firsts.n_tied') }} as n_tied,
+    {{ as_natural('lead(firsts.positive_position) ' ~ over_sorted('firsts.row_position') ~ ' - firsts.positive_position') }} as n_rows
 from firsts
 {% else %}
 numbered as (
@@ -100,9 +100,9 @@ numbered as (
 )
 
 select
-    {{ as_small_int('numbered.sort_key >> ' ~ n_bits) }} as slice_number,
-    {{ as_small_int('numbered.row_position') }} as row_position,
-    {{ as_small_int('row_number() ' ~ over_sorted('numbered.row_position') ~ ' - 1') }} as positive_position
+    {{ as_natural('numbered.sort_key >> ' ~ n_bits) }} as slice_number,
+    {{ as_natural('numbered.row_position') }} as row_position,
+    {{ as_natural('row_number() ' ~ over_sorted('numbered.row_position') ~ ' - 1') }} as positive_position
 from numbered
 where numbered.sort_key & 1 = 1
 {% endif %}

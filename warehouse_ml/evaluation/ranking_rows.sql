@@ -26,6 +26,6 @@ numbered as (
 
 select
     numbered.combination,
-    {{ as_small_int('numbered.label') }} as label,
-    {{ as_small_int('count(case when numbered.score_before is null or numbered.score_before < numbered.score then 1 end) ' ~ over_sorted('numbered.position', is_running=true)) }} as place
+    {{ as_natural('numbered.label') }} as label,
+    {{ as_natural('count(case when numbered.score_before is null or numbered.score_before < numbered.score then 1 end) ' ~ over_sorted('numbered.position', is_running=true)) }} as place
 from numbered

@@ -12,6 +12,7 @@ from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
+from warehouse_ml.tables import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -95,8 +96,7 @@ class Steps:
     def fetch(self, file: str) -> list[dict[str, Any]]:
         """Return the rows of a query."""
         sql = self._render(file, {})
-        rows: list[dict[str, Any]] = self._warehouse.fetch(sql, self._named(sql, self._parameters)).to_pylist()
-        return rows
+        return named_rows(self._warehouse.fetch(sql, self._named(sql, self._parameters)))
 
     def fetch_arrow(self, file: str, **names: Any) -> pa.Table:
         """Return the rows of a query as a table."""
