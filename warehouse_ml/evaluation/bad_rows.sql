@@ -73,13 +73,14 @@ twice as (
         joined.version,
         count(*) as n_rows
     from wml_joined as joined
-    left join wml_due as due
-        on {% for key in window_keys %}{{ same('joined.' ~ key, 'due.' ~ key) }} and {% endfor %}true
-    where {{ fingerprint(['joined.request_id', 'joined.version']) }} in (
-        select neighbours.row_key
+    inner join (
+        select distinct neighbours.row_key
         from neighbours
         where neighbours.row_key = neighbours.key_before
-    )
+    ) as doubled
+        on {{ fingerprint(['joined.request_id', 'joined.version']) }} = doubled.row_key
+    left join wml_due as due
+        on {% for key in window_keys %}{{ same('joined.' ~ key, 'due.' ~ key) }} and {% endfor %}true
     group by
         joined.request_id,
         joined.version

@@ -70,9 +70,9 @@ select
     due.content_hash,
     {{ param('definition_hash') }} as definition_hash,
     answered.n_positive as n_labelled_positive,
-    {{ element('answered.delays', 1) if columns.has_label_known_at else 'null' }} as label_delay_p50_seconds,
-    {{ element('answered.delays', 2) if columns.has_label_known_at else 'null' }} as label_delay_p95_seconds,
-    {{ 'warnings.warning' if has_warnings else 'null' }} as warning,
+    {{ element('answered.delays', 1) if columns.has_label_known_at else as_double('null') }} as label_delay_p50_seconds,
+    {{ element('answered.delays', 2) if columns.has_label_known_at else as_double('null') }} as label_delay_p95_seconds,
+    {{ 'warnings.warning' if has_warnings else as_string('null') }} as warning,
     {{ task | literal }} as task,
     answered.rows_hash
 from wml_due as due
