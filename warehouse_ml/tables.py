@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -15,24 +14,20 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.templates import macro_source, statement, statements
 from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 __all__ = [
     "add_columns",
     "all_of",
     "ensure_tables",
-    "named_rows",
-    "numbers_of",
     "one_row",
-    "rows_of",
     "run_file",
     "spooled",
-    "table_of",
     "undone",
 ]
 
@@ -40,7 +35,6 @@ _HERE = "warehouse_ml.warehouses"
 _TABLE = "create table if not exists "
 _MADE_BY = ("schema.sql", "tables.sql", "resliced.sql")
 _TELLING = "evaluations"
-_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -105,60 +99,6 @@ def all_of(warehouse: Warehouse, relation: Relation) -> str:
 def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None) -> dict[str, Any]:
     """Return the first row of a query that always has one."""
     return named_rows(warehouse.fetch(sql, parameters))[0]
-
-
-def named_rows(rows: pa.Table) -> list[dict[str, Any]]:
-    """Return each row of a table by the names of its columns; instants are in UTC."""
-    return [dict(zip(rows.column_names, row, strict=True)) for row in rows_of(rows)]
-
-
-def rows_of(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table; instants are in UTC.
-
-    Several times as fast as Arrow makes datetimes, and without pandas, which it imports for the first of them.
-    """
-    return zip(*(_values(column) for column in rows.columns), strict=True)
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    import pyarrow as pa
-
-    kind = column.type
-    if not pa.types.is_timestamp(kind) or kind.unit != "us":
-        values: list[Any] = column.to_pylist()
-        return values
-    epoch = _EPOCH.replace(tzinfo=dt.UTC) if kind.tz else _EPOCH
-    instants = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
-    return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
-
-
-def numbers_of(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of numbers, none of them null, as an array; as ``rows_of``, without pandas."""
-    import numpy as np
-
-    kind = np.dtype(column.type.to_pandas_dtype())
-    parts = [
-        np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize) for chunk in column.chunks
-    ]
-    return np.concatenate([np.empty(0, kind), *parts])
-
-
-def table_of(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
-    """Return a table of whole numbers and texts, none of them null; as ``rows_of``, without pandas."""
-    import numpy as np
-    import pyarrow as pa
-
-    arrays = []
-    for field in schema:
-        values = columns[field.name]
-        if pa.types.is_string(field.type):
-            texts = [text.encode() for text in values]
-            ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
-            buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
-        else:
-            buffers = [None, pa.py_buffer(np.array(values, dtype=field.type.to_pandas_dtype()))]
-        arrays.append(pa.Array.from_buffers(field.type, len(values), buffers))
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 @contextmanager

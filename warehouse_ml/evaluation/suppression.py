@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import numbers_of, table_of
 from warehouse_ml.evaluation.spec import EvaluationSpec
-from warehouse_ml.tables import numbers_of, table_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,106 @@
+"""Arrow's columns as Python's values and NumPy's arrays, and the other way round.
+
+Arrow's own way imports pandas for the first instant, array or list that it meets, which takes longer than all else of a
+small command.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+__all__ = ["chosen_texts", "named_rows", "numbers_of", "numeric_column", "rows_of", "table_of"]
+
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+def named_rows(rows: pa.Table) -> list[dict[str, Any]]:
+    """Return each row of a table by the names of its columns; instants are in UTC."""
+    return [dict(zip(rows.column_names, row, strict=True)) for row in rows_of(rows)]
+
+
+def rows_of(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table; instants are in UTC. Several times as fast as Arrow makes datetimes."""
+    return zip(*(_values(column) for column in rows.columns), strict=True)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    kind = column.type
+    if not pa.types.is_timestamp(kind) or kind.unit != "us":
+        values: list[Any] = column.to_pylist()
+        return values
+    epoch = _EPOCH.replace(tzinfo=dt.UTC) if kind.tz else _EPOCH
+    instants = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
+    return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
+
+
+def numbers_of(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers as an array of their type; with nulls among them, of doubles in which they are NaN."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not pa.types.is_integer(column.type) and not pa.types.is_floating(column.type):
+        others: np.ndarray = column.to_numpy(zero_copy_only=False)
+        return others
+    kind = np.dtype(column.type.to_pandas_dtype())
+    parts = [np.empty(0, kind)]
+    for chunk in [column] if isinstance(column, pa.Array) else column.chunks:
+        valid, values = chunk.buffers()
+        numbers = np.frombuffer(values, kind, len(chunk), chunk.offset * kind.itemsize)
+        if chunk.null_count:
+            bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+            numbers = np.where(bits[chunk.offset : chunk.offset + len(chunk)], numbers, np.nan)
+        parts.append(numbers)
+    return np.concatenate(parts) if len(parts) > 2 else parts[-1]
+
+
+def numeric_column(values: np.ndarray) -> pa.Array:
+    """Return an array of numbers as a column of their type."""
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
+
+
+def chosen_texts(texts: Sequence[str], places: np.ndarray) -> pa.Array:
+    """Return, for each place, the text that stands there."""
+    import numpy as np
+    import pyarrow as pa
+
+    encoded = [np.frombuffer(text.encode(), np.uint8) for text in texts]
+    lengths = np.array([len(text) for text in encoded])
+    letters = np.zeros((len(texts), max(lengths, default=0)), np.uint8)
+    for row, text in zip(letters, encoded, strict=True):
+        row[: len(text)] = text
+    is_letter = np.arange(letters.shape[1]) < lengths[:, np.newaxis]
+    ends = np.concatenate([[0], np.cumsum(lengths[places])]).astype(np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(letters[places][is_letter[places]])]
+    return pa.Array.from_buffers(pa.string(), len(places), buffers)
+
+
+def table_of(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """Return a table of whole numbers and texts, none of them null."""
+    import numpy as np
+    import pyarrow as pa
+
+    arrays = []
+    for field in schema:
+        values = columns[field.name]
+        if pa.types.is_string(field.type):
+            texts = [text.encode() for text in values]
+            ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+            arrays.append(
+                pa.Array.from_buffers(field.type, len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
+            )
+        else:
+            arrays.append(numeric_column(np.array(values, dtype=field.type.to_pandas_dtype())))
+    return pa.Table.from_arrays(arrays, schema=schema)
