@@ -57,12 +57,16 @@ def test_texts_are_chosen_by_their_places(texts: list[str], places: list[int]) -
     assert found.to_pylist() == [texts[place] for place in places]
 
 
-@given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.text())))
-def test_a_table_of_numbers_and_texts(rows: list[tuple[int, str]]) -> None:
-    schema = pa.schema([("n", pa.int64()), ("text", pa.string())])
-    found = table_of({"n": [n for n, _ in rows], "text": [text for _, text in rows]}, schema)
+wholes = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))
+texts = st.one_of(st.none(), st.text())
+
+
+@given(st.lists(st.tuples(wholes, doubles, texts)))
+def test_a_table_of_numbers_and_texts(rows: list[tuple]) -> None:
+    schema = pa.schema([("n", pa.int64()), ("x", pa.float64()), ("text", pa.string())])
+    found = table_of({name: [row[place] for row in rows] for place, name in enumerate(schema.names)}, schema)
     found.validate(full=True)
-    assert found.equals(pa.Table.from_pylist([{"n": n, "text": text} for n, text in rows], schema))
+    assert found.equals(pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema))
 
 
 def test_nothing_of_it_imports_pandas() -> None:

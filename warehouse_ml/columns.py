@@ -88,19 +88,21 @@ def chosen_texts(texts: Sequence[str], places: np.ndarray) -> pa.Array:
 
 
 def table_of(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
-    """Return a table of whole numbers and texts, none of them null."""
+    """Return a table of whole numbers, doubles and texts, from the values of each column."""
+    import pyarrow as pa
+
+    return pa.Table.from_arrays([_column_of(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    arrays = []
-    for field in schema:
-        values = columns[field.name]
-        if pa.types.is_string(field.type):
-            texts = [text.encode() for text in values]
-            ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
-            arrays.append(
-                pa.Array.from_buffers(field.type, len(texts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
-            )
-        else:
-            arrays.append(numeric_column(np.array(values, dtype=field.type.to_pandas_dtype())))
-    return pa.Table.from_arrays(arrays, schema=schema)
+    is_there = np.array([value is not None for value in values], dtype=bool)
+    valid = None if is_there.all() else pa.py_buffer(np.packbits(is_there, bitorder="little"))
+    if pa.types.is_string(kind):
+        texts = [(value or "").encode() for value in values]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return pa.Array.from_buffers(kind, len(texts), [valid, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
+    numbers = np.array([value if value is not None else 0 for value in values], dtype=kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(numbers)])
