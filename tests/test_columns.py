@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse_ml.columns import chosen_texts, named_rows, numbers_of, numeric_column, table_of
+from warehouse_ml.columns import chosen_texts, lengths_of, named_rows, numbers_of, numeric_column, table_of
 
 doubles = st.one_of(st.none(), st.floats(allow_nan=False))
 instants = st.one_of(st.none(), st.datetimes(min_value=dt.datetime(1, 1, 1), max_value=dt.datetime(9999, 12, 31)))
@@ -41,12 +41,20 @@ def test_numbers_are_those_of_the_column(values: list[float | None], begin: int,
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.int32(), pa.int64(), pa.float32(), pa.bool_()])
 def test_numbers_of_every_type(kind: pa.DataType) -> None:
-    column = pa.array([1, 0, 1, 1]).cast(kind).slice(1)
-    assert numbers_of(column).tolist() == [0, 1, 1]
+    column = pa.array([1, 0, 1, None, 1]).cast(kind)
+    assert numbers_of(column.slice(1, 2)).tolist() == [0, 1]
     assert numbers_of(pa.chunked_array([], kind)).tolist() == []
+    filled = numbers_of(column.slice(1), at_null=0)
+    assert (filled.tolist(), filled.dtype) == ([0, 1, 0, 1], kind.to_pandas_dtype())
+    assert np.array_equal(numbers_of(column.slice(2)), [1, np.nan, 1], equal_nan=True)
     if kind != pa.bool_():
-        assert numeric_column(numbers_of(column)).equals(pa.array([0, 1, 1], kind))
-        assert np.array_equal(numbers_of(pa.array([1, None], kind)), [1, np.nan], equal_nan=True)
+        assert numeric_column(filled).equals(pa.array([0, 1, 0, 1], kind))
+
+
+@given(st.lists(st.one_of(st.none(), st.lists(st.floats(allow_nan=False)))), st.integers(0, 3))
+def test_lists_have_their_lengths(lists: list[list[float] | None], begin: int) -> None:
+    column = pa.array(lists, pa.list_(pa.float64())).slice(begin)
+    assert lengths_of(column).tolist() == [len(one or []) for one in lists[begin:]]
 
 
 @given(st.lists(st.text(), min_size=1, max_size=5), st.lists(st.integers(0, 4)))

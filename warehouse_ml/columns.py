@@ -7,6 +7,7 @@ small command.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["chosen_texts", "named_rows", "numbers_of", "numeric_column", "rows_of", "table_of"]
+__all__ = ["chosen_texts", "lengths_of", "named_rows", "numbers_of", "numeric_column", "rows_of", "table_of"]
 
 _EPOCH = dt.datetime(1970, 1, 1)
 
@@ -41,24 +42,52 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
 
 
-def numbers_of(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return a column of numbers as an array of their type; with nulls among them, of doubles in which they are NaN."""
+def numbers_of(column: pa.Array | pa.ChunkedArray, *, at_null: float = math.nan) -> np.ndarray:
+    """Return a column of numbers or booleans as an array of their type, or of doubles where a null is not one of it.
+
+    Parameters
+    ----------
+    column : pyarrow.Array or pyarrow.ChunkedArray
+    at_null : float
+        What stands for a null.
+    """
     import numpy as np
     import pyarrow as pa
 
-    if not pa.types.is_integer(column.type) and not pa.types.is_floating(column.type):
+    is_bool = pa.types.is_boolean(column.type)
+    if not is_bool and not pa.types.is_integer(column.type) and not pa.types.is_floating(column.type):
         others: np.ndarray = column.to_numpy(zero_copy_only=False)
         return others
     kind = np.dtype(column.type.to_pandas_dtype())
     parts = [np.empty(0, kind)]
     for chunk in [column] if isinstance(column, pa.Array) else column.chunks:
         valid, values = chunk.buffers()
-        numbers = np.frombuffer(values, kind, len(chunk), chunk.offset * kind.itemsize)
+        if is_bool:
+            numbers = _bits(values, chunk)
+        else:
+            numbers = np.frombuffer(values, kind, len(chunk), chunk.offset * kind.itemsize)
         if chunk.null_count:
-            bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
-            numbers = np.where(bits[chunk.offset : chunk.offset + len(chunk)], numbers, np.nan)
+            filled = np.where(_bits(valid, chunk), numbers, at_null)
+            numbers = filled if math.isnan(at_null) else filled.astype(kind)
         parts.append(numbers)
     return np.concatenate(parts) if len(parts) > 2 else parts[-1]
+
+
+def lengths_of(lists: pa.ListArray) -> np.ndarray:
+    """Return how many elements each list has; a null has none."""
+    import numpy as np
+
+    lengths = np.diff(numbers_of(lists.offsets))
+    return np.where(_bits(lists.buffers()[0], lists), lengths, 0) if lists.null_count else lengths
+
+
+def _bits(buffer: pa.Buffer, array: pa.Array) -> np.ndarray:
+    import numpy as np
+
+    if not len(array):
+        return np.empty(0, bool)
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little")
+    return bits[array.offset : array.offset + len(array)].astype(bool)
 
 
 def numeric_column(values: np.ndarray) -> pa.Array:
