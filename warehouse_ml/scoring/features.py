@@ -47,6 +47,11 @@ _KINDS: dict[str, Kind] = {
     "DATE": "date",
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "TIMESTAMP WITH TIME ZONE": "timestamp",
+    # As BigQuery calls them, where that differs.
+    **dict.fromkeys(("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"), "number"),
+    "BOOL": "boolean",
+    "STRING": "category",
+    "DATETIME": "timestamp",
 }
 
 
@@ -111,8 +116,8 @@ class InputColumn:
 
 
 def kind_of(type_name: str) -> Kind | None:
-    """Return what a DuckDB type means as a feature, or None if it means nothing."""
-    if type_name.endswith("]"):
+    """Return what a type of DuckDB's or BigQuery's means as a feature, or None if it means nothing."""
+    if type_name.endswith(("]", ">")):
         return None
     return _KINDS.get(re.sub(r"\(.*\)$", "", type_name, flags=re.DOTALL).strip().upper())
 
