@@ -53,7 +53,7 @@ def command(name: str, as_of: dt.datetime, target: str | None, project: Path) ->
         text = catalog.source_text(node, Clock(as_of, candidate=candidate, champion=champion))
         click.echo(text.text.strip() + "\n")
         if node.id.kind == "model":
-            _tell_traps(text, node.name, node.config)
+            _tell_traps(text, node.name, node.config, catalog.target.engine)
 
 
 def _versions(artifacts: Path, node: Node, as_of: dt.datetime) -> tuple[int | None, int | None]:
@@ -69,12 +69,12 @@ def _versions(artifacts: Path, node: Node, as_of: dt.datetime) -> tuple[int | No
     return versions[-1].version if versions else 2, champion.version if champion is not None else 1
 
 
-def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any]) -> None:
+def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any], engine: str) -> None:
     from warehouse_ml.definition import read_definition
     from warehouse_ml.lint import lint
 
     try:
-        definition = read_definition(text.text, name=model, place=text.place, source=text)
+        definition = read_definition(text.text, name=model, place=text.place, source=text, engine=engine)
     except (DefinitionError, TemplateError) as error:
         # What cannot be trained is shown all the same.
         note(f"note: {error}")
