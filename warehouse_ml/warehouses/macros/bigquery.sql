@@ -216,7 +216,7 @@ cross join unnest({{ list }}) as {{ element }}
 
 {#- The elements of a list from a position on; the first is 1. -#}
 {%- macro list_from(list, position) -%}
-array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset)
+case when {{ list }} is not null then array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset) end
 {%- endmacro -%}
 
 {#- A list of values that occur, null left out: the two in the middle (one of them twice where the number of rows is
