@@ -47,6 +47,10 @@ _KINDS: dict[str, Kind] = {
     "DATE": "date",
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "TIMESTAMP WITH TIME ZONE": "timestamp",
+    # As BigQuery calls them.
+    **dict.fromkeys(("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"), "number"),
+    "BOOL": "boolean",
+    "STRING": "category",
 }
 
 
@@ -111,14 +115,16 @@ class InputColumn:
 
 
 def kind_of(type_name: str) -> Kind | None:
-    """Return what a DuckDB type means as a feature, or None if it means nothing."""
+    """Return what a type of the warehouse means as a feature, or None if it means nothing."""
     if type_name.endswith("]"):
         return None
     return _KINDS.get(re.sub(r"\(.*\)$", "", type_name, flags=re.DOTALL).strip().upper())
 
 
 def input_kind(type_name: str) -> str:
-    """Return what a DuckDB type means as an input of TRANSFORM."""
+    """Return what a type of the warehouse means as an input of TRANSFORM."""
+    if type_name.upper().startswith("ARRAY<") and type_name.endswith(">"):
+        return f"{input_kind(type_name[6:-1])}[]"
     element, opening, _ = type_name.rpartition("[")
     if opening and type_name.endswith("]"):
         return f"{input_kind(element)}[]"
