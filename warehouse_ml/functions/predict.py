@@ -65,9 +65,7 @@ def transform(call: Call, context: Context) -> str:
     return statement("warehouse_ml.requests", "score.sql", engine, source=call.inputs[0].sql, scoring=text)
 
 
-def predicted(
-    parameters: Parameters, names: tuple[str, str, str] = PLAIN, engine: str = "duckdb"
-) -> list[exp.Expr]:
+def predicted(parameters: Parameters, names: tuple[str, str, str] = PLAIN, engine: str = "duckdb") -> list[exp.Expr]:
     """Return the columns that a prediction adds.
 
     A regression has ``predicted_<label>``, the value; a classifier also ``predicted_<label>_probs``, a list of label
@@ -102,9 +100,9 @@ def predicted(
                 nodes.projection(_by_distance(exp.Array(expressions=distances), engine), "nearest_centroids_distance"),
             ]
         case _:
+            labels = [_as_label(nodes.text(label), parameters, engine) for label in parameters.classes]
             pairs = [
-                _struct({"label": _as_label(nodes.text(label), parameters, engine), "prob": _item(probabilities, index)})
-                for index, label in enumerate(parameters.classes)
+                _struct({"label": label, "prob": _item(probabilities, index)}) for index, label in enumerate(labels)
             ]
             return [
                 nodes.projection(_as_label(nodes.column(prediction), parameters, engine), name),
