@@ -176,6 +176,11 @@ AWKWARD = {
         "",
         " as p using (request_id) |> aggregate count(*) as n group by region |> order by region",
     ),
+    "pipes after named queries": (
+        "with few as (select * from churn_requests where amount < 30) from few |> where visits > 3 |> join ",
+        "",
+        " as p using (request_id) |> select p.predicted_has_churned, few.amount",
+    ),
     "what sqlglot would write otherwise": (
         "select safe_divide(amount, 0) as a, if(region = 'north', 1, 0) as b, safe.ln(-1) as c, "
         "amount is distinct from 1 as e ",
