@@ -355,7 +355,16 @@ class GoogleSqlWarehouse:
         sql = _with_flat_names(statement.sql, set(tables))
         where = self._state.scratch if name in self._state.scratch else self._state.tables
         if kind == "insert":
-            added = self._added(statement, sql, tables, parameters)
+            into = statement.parenthesised()
+            if statement.word() in ("with", "select"):
+                # The evaluation knows no WITH below an INSERT: the query is evaluated first, its rows are inserted.
+                googlesql().analyze(statement.sql, self._tables(statement.sql) | {name: content}, parameters)
+                asked = self._evaluate(statement.rest(), parameters)
+                columns = [(f"column_{place}", kind) for place, (_, kind) in enumerate(asked.columns)]
+                tables = {name: content, ("asked",): Content(columns, asked.rows)}
+                read = ", ".join(column for column, _ in columns)
+                sql = f"insert into `{'.'.join(name)}` ({', '.join(into)}) select {read} from asked"
+            added = googlesql().modify(sql, tables, parameters)
             self._write(where, name, Content(content.columns, content.rows + [_row(row) for row in added]))
             return
         changed = googlesql().modify(sql, tables, parameters) if kind == "update" else []
@@ -374,35 +383,6 @@ class GoogleSqlWarehouse:
             raise GoogleSqlError("update ... from is not played here")
         kept = self._evaluate(f"select * from {target} where ({condition}) is not true", parameters)
         self._write(where, name, Content(content.columns, kept.rows + [_row(row) for row in changed]))
-
-    def _added(
-        self, statement: _Statement, sql: str, tables: dict[Name, Content], parameters: dict[str, Any]
-    ) -> list[Any]:
-        """Return the rows that an INSERT adds."""
-        try:
-            return googlesql().modify(sql, tables, parameters)
-        except GoogleSqlError as error:
-            # Changes of rows are evaluated without WITH below a subquery; the query by itself is.
-            if "WITH clauses under subquery" not in str(error):
-                raise
-        googlesql().analyze(statement.sql, tables, parameters)
-        target = next(content for name, content in tables.items() if name == self._target(statement))
-        names = [name for name, _ in target.columns]
-        given = [name.strip(" `\n").lower() for name in statement.parenthesised()] if statement.word() == "(" else names
-        added = []
-        for row in self._evaluate(statement.rest(), parameters).rows:
-            whole = _row_message()()
-            for name in names:
-                cell = whole.cell.add()
-                if name.lower() in given:
-                    cell.CopyFrom(row.cell[given.index(name.lower())])
-            added.append(whole)
-        return added
-
-    def _target(self, statement: _Statement) -> Name:
-        statement.at = 1
-        statement.take("into")
-        return statement.name()
 
 
 def _top(tokens: list[Token]) -> Iterator[Token]:

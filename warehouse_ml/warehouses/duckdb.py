@@ -141,6 +141,11 @@ class DuckDBWarehouse:
         rows = self._execute(f"describe {query}", parameters).fetchall()
         return {row[0]: row[1] for row in rows}
 
+    def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
+        # Understood, and not run. What it reads costs nothing here, and is not told.
+        self._execute(f"{_EXPLAIN}{sql}", parameters)
+        return None
+
     def description(self, relation: Relation) -> str | None:
         row = self._execute(
             "select comment from duckdb_tables() where database_name = current_database() "

@@ -117,6 +117,12 @@ left join (
 {{ path | ident }}
 {%- endmacro -%}
 
+{#- The rows of a source that is a file of this machine, or a pattern of several: a name that the adapter knows by its
+    beginning, and puts the table in place of that holds what the file holds. -#}
+{%- macro read_file(path) -%}
+{{ ('file:' ~ path | replace('%', '%25') | replace('.', '%2E') | replace('`', '%60')) | ident }}
+{%- endmacro -%}
+
 {#- As `read_parquet`, with the position of each row in the file, from 0, which the adapter wrote beside the rows. -#}
 {%- macro read_parquet_in_order(path, position) -%}
 (select wml_stored.* except (wml_file_row), wml_stored.wml_file_row as {{ position }} from {{ path | ident }} as wml_stored)
@@ -313,4 +319,47 @@ create or replace table function {{ name }}({% for parameter, kind in parameters
 as (
 {{ body }}
 )
+{%- endmacro -%}
+
+{#-
+    An integer in [0, 2^60) that rows share where these expressions do: a fingerprint of a row, by which it is seen that
+    something changed. Each engine has one of its own, and may have another in a later release.
+-#}
+{%- macro fingerprint(expressions) -%}
+(farm_fingerprint(to_json_string(struct({{ expressions | join(', ') }}))) & 1152921504606846975)
+{%- endmacro -%}
+
+{#- An integer in [0, 2^32); the engine has one size of whole numbers. -#}
+{%- macro as_natural(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- A whole number from -32768 to 32767; the engine has one size of whole numbers. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+count(distinct {{ expression }})
+{%- endmacro -%}
+
+{#- A value as another type, null where it cannot be; `name` is one of those that type(...) knows. -#}
+{%- macro try_cast(expression, name) -%}
+safe_cast({{ expression }} as {{ type(name) }})
+{%- endmacro -%}
+
+{#- A field of JSON text, as text; null where there is none. `name` is of letters, digits and underscores. -#}
+{%- macro json_field(json, name) -%}
+json_value({{ json }}, '$.{{ name }}')
+{%- endmacro -%}
+
+{#- Whether a regular expression of RE2 matches anywhere in a text. -#}
+{%- macro regexp_found(text, pattern) -%}
+regexp_contains({{ text }}, {{ pattern | literal }})
+{%- endmacro -%}
+
+{#- A text with every match of a regular expression of RE2 replaced by another text. -#}
+{%- macro regexp_replaced(text, pattern, by) -%}
+regexp_replace({{ text }}, {{ pattern | literal }}, {{ by | literal }})
 {%- endmacro -%}
