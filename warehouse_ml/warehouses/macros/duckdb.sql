@@ -329,3 +329,23 @@ cast({{ expression }} as smallint)
 {%- macro about_distinct(expression) -%}
 approx_count_distinct({{ expression }})
 {%- endmacro -%}
+
+{#- A value as another type, null where it cannot be; `name` is one of those that type(...) knows. -#}
+{%- macro try_cast(expression, name) -%}
+try_cast({{ expression }} as {{ type(name) }})
+{%- endmacro -%}
+
+{#- A field of JSON text, as text; null where there is none. `name` is of letters, digits and underscores. -#}
+{%- macro json_field(json, name) -%}
+json_extract_string({{ json }}, '$.{{ name }}')
+{%- endmacro -%}
+
+{#- Whether a regular expression of RE2 matches anywhere in a text. -#}
+{%- macro regexp_found(text, pattern) -%}
+regexp_matches({{ text }}, {{ pattern | literal }})
+{%- endmacro -%}
+
+{#- A text with every match of a regular expression of RE2 replaced by another text. -#}
+{%- macro regexp_replaced(text, pattern, by) -%}
+regexp_replace({{ text }}, {{ pattern | literal }}, {{ by | literal }}, 'g')
+{%- endmacro -%}
