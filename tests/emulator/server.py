@@ -5,7 +5,8 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 
 - temporary tables of a session, which it looks for in the default dataset;
 - a job id is taken once: a second job of that id is refused with 409;
-- a copy over a table takes the place of its columns, too;
+- a copy or a load over a table takes the place of its columns, too;
+- a view that a statement made tells its query;
 - table functions whose body is a query with WITH are taken, and not made: it calls them a syntax error;
 - a description set by ALTER TABLE is told by tables.get;
 - the spatial extension, which it loads from the network, is left out.
@@ -19,7 +20,7 @@ from typing import Any
 
 os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")
 
-from bqemulator.api.routes import jobs
+from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.cli import main
 from bqemulator.domain.errors import AlreadyExistsError
 from bqemulator.jobs import executor
@@ -100,6 +101,25 @@ else:
     raise SystemExit("this bqemulator has no route that starts jobs")
 
 
+_configured, _loaded = upload._load_configuration_from_envelope, upload._run_load
+
+
+def _with_job(envelope: dict[str, Any]) -> dict[str, Any]:
+    return {**_configured(envelope), "wmlJob": envelope.get("jobReference", {}).get("jobId")}
+
+
+async def _run_load(*, project_id: str, configuration: dict[str, Any], **names: Any) -> Any:
+    job_id = configuration.pop("wmlJob", None) or f"upload_{len(_taken)}"
+    if job_id in _taken:
+        raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+    _taken.add(job_id)
+    upload._new_job_id = lambda: job_id
+    return await _loaded(project_id=project_id, configuration=configuration, **names)
+
+
+upload._load_configuration_from_envelope = _with_job
+upload._run_load = _run_load
+
 _copied = executor._copy_table_into_destination
 
 
@@ -111,7 +131,40 @@ async def _replaced(*, write_disposition: str, ctx: Any, **names: Any) -> None:
     await _copied(write_disposition=write_disposition, ctx=ctx, **names)
 
 
+
+_disposed = executor._apply_load_write_disposition
+
+
+def _emptied(job: Any, ctx: Any) -> None:
+    place = (job.project_id, job.dataset_id, job.table_id)
+    if job.write_disposition != "WRITE_TRUNCATE" or not job.raw_config.get("schema"):
+        _disposed(job, ctx)
+        return
+    ctx.engine.execute(f"drop table {quoted_table_ref(*place)}")
+    ctx.catalog.delete_table(*place)
+    executor._maybe_create_load_destination(
+        dest_project=place[0],
+        dest_dataset=place[1],
+        dest_table_id=place[2],
+        load_config=job.raw_config,
+        now=ctx.clock.now(),
+        ctx=ctx,
+    )
+
+
+_shown = tables._table_to_rest
+
+
+def _told(meta: Any, *others: Any, **names: Any) -> dict[str, Any]:
+    found: dict[str, Any] = _shown(meta, *others, **names)
+    if meta.view_query:
+        found["view"] = {"query": meta.view_query, "useLegacySql": False}
+    return found
+
+
 executor._copy_table_into_destination = _replaced
+executor._apply_load_write_disposition = _emptied
+tables._table_to_rest = _told
 DuckDBEngine._load_spatial = lambda *_, **__: None
 
 if __name__ == "__main__":

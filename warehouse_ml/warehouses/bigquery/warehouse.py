@@ -16,7 +16,7 @@ from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, Wml
 from warehouse_ml.warehouses.base import WML, Parameters, Relation
 from warehouse_ml.warehouses.bigquery.client import client_of, is_google
 from warehouse_ml.warehouses.bigquery.files import Files
-from warehouse_ml.warehouses.bigquery.jobs import Jobs
+from warehouse_ml.warehouses.bigquery.jobs import Jobs, Patience
 from warehouse_ml.warehouses.bigquery.loads import Loads
 from warehouse_ml.warehouses.bigquery.rewrite import Kind, kind_of, rewritten
 from warehouse_ml.warehouses.bigquery.rows import batches_of, rows_of
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BigQueryWarehouse"]
 
-_PATIENCE_SECONDS = 300.0
 _LEAST_BILLED = 10 * 1024 * 1024
 _LEFTOVERS_EXPIRE = dt.timedelta(days=1)
 _FILE_ROW = "wml_file_row"
@@ -57,8 +56,8 @@ class BigQueryWarehouse:
         Made from Google's default credentials if not given.
     storage : bigquery_storage.BigQueryReadClient, optional
         Reads large results; made when it is first needed, if its package is there.
-    patience : float
-        Seconds that a request is tried again for while the network is cut.
+    patience : Patience
+        How long what fails for no fault of ours is tried again.
 
     Raises
     ------
@@ -67,6 +66,7 @@ class BigQueryWarehouse:
     """
 
     engine = "bigquery"
+    defines_in_transactions = False
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class BigQueryWarehouse:
         read_only: bool = False,
         client: bigquery.Client | None = None,
         storage: Any = None,
-        patience: float = _PATIENCE_SECONDS,
+        patience: Patience = Patience(),
     ) -> None:
         self.name = name
         self.settings = settings
@@ -85,7 +85,7 @@ class BigQueryWarehouse:
         self.bytes_processed = 0
         self.n_jobs = 0
         self.client = client or client_of(settings)
-        self._jobs = Jobs(self.client, settings, patience=patience)
+        self._jobs = Jobs(self.client, settings, patience)
         self._storage = storage
         self._has_storage = storage is not None or is_google(settings)
         self._location: str | None = None
@@ -132,8 +132,8 @@ class BigQueryWarehouse:
         # A load job cannot write what is a session's own, so the rows come in by a table that is gone again at once,
         # and by itself in a day if this process dies.
         staged = Relation(f"_wml_load_{uuid.uuid4().hex[:16]}")
-        self._loads.load(self.reference(staged), rows, self.location, expires=_LEFTOVERS_EXPIRE)
         try:
+            self._loads.load(self.reference(staged), rows, self.location, expires=_LEFTOVERS_EXPIRE)
             self.run(f"create or replace temp table `{relation.name}` as select * from `{staged.name}`")
         finally:
             self.drop(staged)
