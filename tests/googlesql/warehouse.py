@@ -355,6 +355,15 @@ class GoogleSqlWarehouse:
         sql = _with_flat_names(statement.sql, set(tables))
         where = self._state.scratch if name in self._state.scratch else self._state.tables
         if kind == "insert":
+            into = statement.parenthesised()
+            if statement.word() in ("with", "select"):
+                # The evaluation knows no WITH below an INSERT: the query is evaluated first, its rows are inserted.
+                googlesql().analyze(statement.sql, self._tables(statement.sql) | {name: content}, parameters)
+                asked = self._evaluate(statement.rest(), parameters)
+                columns = [(f"column_{place}", kind) for place, (_, kind) in enumerate(asked.columns)]
+                tables = {name: content, ("asked",): Content(columns, asked.rows)}
+                read = ", ".join(column for column, _ in columns)
+                sql = f"insert into `{'.'.join(name)}` ({', '.join(into)}) select {read} from asked"
             added = googlesql().modify(sql, tables, parameters)
             self._write(where, name, Content(content.columns, content.rows + [_row(row) for row in added]))
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import DefinitionError, did_you_mean
+from warehouse_ml.evaluation.drift_pieces import SHARES, UNCUT, Pieces, cut
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.templates import statement
@@ -22,15 +23,19 @@ PREDICTION, LABEL = "(prediction)", "(label)"
 """What the outputs are called among the inputs."""
 
 _KINDS = ("numeric", "categorical")
-_EDGES = "wml_drift_edges"
-_REFERENCE = "wml_drift_reference"
-_PROFILE = (_EDGES, _REFERENCE, "wml_drift_reference_cells")
-_LONG = "wml_drift_long"
-_CURRENT = "wml_drift_current"
+_GIVEN, _REFERENCE, _CURRENT = "wml_drift_given", "wml_drift_reference", "wml_drift_current"
+_INPUTS, _OUTPUTS = "inputs", "outputs"
+_COUNTED = "counted"
+_PIECES, _EDGES = "wml_drift_pieces", "wml_drift_edges"
 _CELLS = "wml_drift_cells"
+_OPEN = "wml_drift_open"
+_PICKED, _WALKED = "wml_drift_picked", "wml_drift_walked"
 _SCORES = "wml_drift_scores"
 _TOLD = "wml_drift_told"
-_PREDICTION_COLUMN, _LABEL_COLUMN = "output_prediction", "output_label"
+_SCRATCH = (
+    *(f"{side}_{of}" for side in (_REFERENCE, _CURRENT) for of in (_INPUTS, _OUTPUTS, _COUNTED)),
+    *(_PIECES, _EDGES, _CELLS, _OPEN, _PICKED, _WALKED, _SCORES, _TOLD),
+)
 
 _BINS = {
     "numeric": "10 quantile bins of the reference and one of nulls",
@@ -50,14 +55,24 @@ _ORDERED = {
     "wasserstein_standardized": "first order; over the standard deviation of the reference",
 }
 
-# A reference of more values than this is read from its source each time, and not kept.
-_MOST_KEPT_VALUES = 4_000_000
-_MOST_KEPT_BYTES = 200_000_000
-_TENTHS = 10
+_MOST_KEPT_BYTES = 600_000_000
 
-# Bin edges and counted values of reference rows that a hash names, so that a year replayed week by week reads each
-# version's training rows once. The hash and the columns say everything about them.
-_profiles: dict[tuple[Any, ...], tuple[pa.Table, ...]] = {}
+
+@dataclass(frozen=True)
+class _Profile:
+    """What is kept of a reference: how its numbers are counted, the counts, and the numbers that stand in cells."""
+
+    pieces: Mapping[int, Pieces]
+    tables: Mapping[str, pa.Table]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(table.nbytes for table in self.tables.values())
+
+
+# Profiles of reference rows that a hash names, so that a year replayed week by week reads each version's training rows
+# once. The hash and the columns say everything about them.
+_profiles: dict[tuple[Any, ...], _Profile] = {}
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ def write_drift(
     """
     versions = {row["version"] for row in due}
     wanted = [drift for drift in inputs if drift.version in versions and drift.columns]
-    previous: tuple[Any, ...] | None = None
+    profiled: tuple[tuple[Any, ...], Mapping[int, Pieces]] | None = None
     for drift in sorted(wanted, key=lambda drift: (drift.reference_sql, drift.version or 0)):
         columns = _columns(spec, drift, joined)
         step = _Step(warehouse, spec, drift, columns, as_of)
@@ -124,12 +139,14 @@ def write_drift(
                     step.compare_with_the_window_before(row)
             continue
         key = (drift.reference_sql, *(tuple(column.values()) for column in columns))
-        if key != previous:
+        if profiled is not None and key == profiled[0]:
+            step.pieces = profiled[1]
+        else:
             step.profile()
-            previous = key
+            profiled = key, step.pieces
         step.compare_with_training(due)
     if wanted:
-        for table in (*_PROFILE, _CURRENT, _CELLS, _SCORES, _TOLD):
+        for table in _SCRATCH:
             _drop(warehouse, table)
 
 
@@ -157,10 +174,9 @@ def _columns(spec: EvaluationSpec, drift: DriftInput, joined: JoinColumns) -> li
             "name": name,
             "kind": kind,
             "part": "input",
-            "column": f"input_{index}",
             "importance": drift.importances.get(name),
         }
-        for index, (name, kind) in enumerate(drift.columns.items())
+        for name, kind in drift.columns.items()
     ]
     is_previous = spec.drift_reference == "previous"
     output: dict[str, Any] = {"importance": None, "kind": "numeric" if spec.task == "regression" else "categorical"}
@@ -172,13 +188,22 @@ def _columns(spec: EvaluationSpec, drift: DriftInput, joined: JoinColumns) -> li
                 "name": PREDICTION,
                 "kind": "numeric" if has_number else "categorical",
                 "part": "prediction",
-                "column": _PREDICTION_COLUMN,
                 "source": "score" if has_number else "prediction",
             }
         )
     if is_previous or drift.label is not None:
-        columns.append({**output, "name": LABEL, "part": "label", "column": _LABEL_COLUMN, "source": "label"})
-    return columns
+        columns.append({**output, "name": LABEL, "part": "label", "source": "label"})
+    return [{**column, "index": index, "column": f"input_{index}"} for index, column in enumerate(columns)]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one side that are read together: their columns, the query and its parameters."""
+
+    name: str
+    columns: Sequence[Mapping[str, Any]]
+    sql: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Step:
@@ -194,84 +219,137 @@ class _Step:
     ) -> None:
         self._warehouse, self._spec, self._drift, self._as_of = warehouse, spec, drift, as_of
         self._columns = columns
+        self._inputs = [column for column in columns if column["part"] == "input"]
         self._outputs = [column for column in columns if column["part"] != "input"]
+        self.pieces: Mapping[int, Pieces] = {}
         self._names: dict[str, Any] = {
             "task": spec.task,
             "window": spec.window,
-            "given": [column for column in columns if column["part"] == "input"],
             "is_previous": spec.drift_reference == "previous",
-            "has_scores": False,
         }
 
     def profile(self) -> None:
-        """Bring the bin edges and the values of the reference into the warehouse, computed or from before."""
+        """Bring the counted values of the reference into the warehouse, computed or from before."""
         warehouse, drift = self._warehouse, self._drift
         key = (warehouse.engine, drift.reference_hash, *(tuple(column.values()) for column in self._columns))
         kept = _profiles.get(key) if drift.reference_hash else None
         if kept is not None:
-            for table, rows in zip(_PROFILE, kept, strict=True):
+            self.pieces = kept.pieces
+            for table, rows in kept.tables.items():
                 warehouse.load(Relation(table), rows, temporary=True)
             return
-        given = list(self._names["given"])
+        asked = list(self._inputs)
         if drift.label is not None:
-            given += [{**column, "name": drift.label} for column in self._columns if column["part"] == "label"]
-        has_scores = any(column["part"] == "prediction" for column in self._columns)
-        if has_scores and drift.scores is not None:
+            asked += [{**column, "name": drift.label} for column in self._outputs if column["part"] == "label"]
+        groups = [_Rows(_INPUTS, asked, self._source("asked", asked, rows_sql=drift.reference_sql))]
+        scored = [column for column in self._outputs if column["part"] == "prediction"]
+        if scored and drift.scores is not None:
             self._load_scores(drift.scores())
-        self._long(drift.reference_sql, given=given, is_current=False, has_scores=has_scores)
-        self._run("drift_edges.sql")
-        n_values = sum(self._fetch(_EDGES)["n_rows"].to_pylist()) / _TENTHS
-        is_kept = drift.reference_hash is not None and n_values <= _MOST_KEPT_VALUES
-        self._run("drift_placed.sql", table=_REFERENCE, is_counted=is_kept)
-        self._run("drift_reference_cells.sql")
-        if not is_kept:
+            groups.append(_Rows(_OUTPUTS, scored, self._source("scores", scored)))
+        tables = self._count_reference(groups)
+        if drift.reference_hash is None:
             return
-        _profiles[key] = tuple(self._fetch(table) for table in _PROFILE)
-        while (
-            len(_profiles) > 1 and sum(rows.nbytes for kept in _profiles.values() for rows in kept) > _MOST_KEPT_BYTES
-        ):
+        _profiles[key] = _Profile(self.pieces, {table: self._fetch("drift_kept.sql", table=table) for table in tables})
+        while len(_profiles) > 1 and sum(kept.nbytes for kept in _profiles.values()) > _MOST_KEPT_BYTES:
             _profiles.pop(next(iter(_profiles)))
 
     def compare_with_training(self, due: Sequence[Mapping[str, Any]]) -> None:
         """Write the drift of every due window of the version from the reference that was profiled."""
-        drift = self._drift
-        parameters = {"as_of": self._as_of, "version": drift.version}
-        self._current(parameters, [row for row in due if row["version"] == drift.version])
-        self._write("training")
+        self._compare([row for row in due if row["version"] == self._drift.version], "training")
 
     def compare_with_the_window_before(self, row: Mapping[str, Any]) -> None:
         """Write the drift of one window from the window before it."""
-        drift = self._drift
-        version = {"version": drift.version} if self._outputs else {}
         since = window_before(row["window_start"], self._spec.window)
-        bounds = {"since": since, "until": row["window_start"]}
-        self._long(drift.current_sql, {**version, **bounds}, joined=self._outputs, is_current=False)
-        self._run("drift_edges.sql")
-        self._run("drift_placed.sql", table=_REFERENCE, is_counted=False)
-        self._run("drift_reference_cells.sql")
-        parameters = {"version": drift.version, "as_of": self._as_of, "unit": row["unit"]}
-        self._current(parameters, [row])
-        self._write("previous")
+        parameters = {"version": self._drift.version, "since": since, "until": row["window_start"]}
+        self._count_reference(self._requests(parameters, is_current=False))
+        self._compare([row], "previous")
 
-    def _current(self, parameters: Mapping[str, Any], due: Sequence[Mapping[str, Any]]) -> None:
-        # Of few rows, most values occur again and again; to count a million doubles takes longer than to carry them.
-        n_values = sum(row["n_requests"] for row in due) * len(self._columns)
-        names = {"joined": self._outputs, "is_counted": n_values <= _MOST_KEPT_VALUES}
-        self._long(self._drift.current_sql, parameters, is_current=True, **names)
+    def _requests(self, parameters: Mapping[str, Any], *, is_current: bool) -> list[_Rows]:
+        """Return the logged rows, and those of the evaluation's join."""
+        groups = []
+        # An engine refuses parameters that a statement does not name.
+        if self._inputs:
+            sql = self._source("asked", self._inputs, rows_sql=self._drift.current_sql, is_current=is_current)
+            left_out = () if is_current else ("version",)
+            told = {name: value for name, value in parameters.items() if name not in left_out}
+            groups.append(_Rows(_INPUTS, self._inputs, sql, told))
+        if self._outputs:
+            sql = self._source("joined", self._outputs, is_current=is_current)
+            told = {name: value for name, value in parameters.items() if name != "as_of"}
+            groups.append(_Rows(_OUTPUTS, self._outputs, sql, told))
+        return groups
 
-    def _long(
-        self, rows_sql: str, parameters: Mapping[str, Any] | None = None, *, is_current: bool, **names: Any
-    ) -> None:
-        names = {"joined": [], "is_counted": False, **names, "rows_sql": rows_sql.strip().rstrip(";")}
-        self._run("drift_long.sql", parameters, is_current=is_current, **names)
+    def _count_reference(self, groups: Sequence[_Rows]) -> list[str]:
+        """Count the values of the reference, and return the tables that say all about them."""
+        given: list[dict[str, Any]] = []
+        for rows in groups:
+            table = f"{_GIVEN}_{rows.name}"
+            columns = [{**column, **UNCUT.written, "rows": table, "group": rows.name} for column in rows.columns]
+            self._run("drift_rows.sql", rows.parameters, table=table, columns=columns, rows_sql=rows.sql)
+            given += columns
+        numeric = [column for column in given if column["kind"] == "numeric"]
+        profiles = self._fetch("drift_quantiles.sql", columns=numeric, shares=SHARES).to_pylist() if numeric else []
+        self.pieces = {profile["input"]: cut(profile) for profile in profiles}
+        tables = [f"{_REFERENCE}_{_COUNTED}"]
+        counted = [self._with_pieces(column) for column in given]
+        for group in {column["group"]: None for column in counted}:
+            # Values that are counted one by one are not looked into again.
+            placed = [column for column in counted if column["group"] == group and column["pieces"]]
+            if placed:
+                tables.append(f"{_REFERENCE}_{group}")
+                sql = self._source("given", placed, given=f"{_GIVEN}_{group}")
+                self._run("drift_rows.sql", table=tables[-1], columns=placed, rows_sql=sql)
+                for column in placed:
+                    column["rows"] = tables[-1]
+        self._run("drift_counted.sql", table=tables[0], columns=counted, unit=0)
+        for rows in groups:
+            _drop(self._warehouse, f"{_GIVEN}_{rows.name}")
+        return tables
 
-    def _write(self, reference: str) -> None:
-        self._run("drift_placed.sql", table=_CURRENT, is_counted=False)
-        _drop(self._warehouse, _LONG)
-        self._warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
+    def _compare(self, due: Sequence[Mapping[str, Any]], reference: str) -> None:
+        """Count the values of the windows, and write how far they are from those of the reference."""
+        warehouse = self._warehouse
+        unit = due[0]["unit"] if len(due) == 1 else None
+        parameters = {"version": self._drift.version, "as_of": self._as_of}
+        if self._names["is_previous"]:
+            parameters["unit"] = unit
+        current = []
+        for rows in self._requests(parameters, is_current=True):
+            table = f"{_CURRENT}_{rows.name}"
+            columns = [{**self._with_pieces(column), "rows": table, "group": rows.name} for column in rows.columns]
+            self._run("drift_rows.sql", rows.parameters, table=table, columns=columns, rows_sql=rows.sql)
+            current += columns
+        self._run("drift_counted.sql", table=f"{_CURRENT}_{_COUNTED}", columns=current, unit=unit)
+        warehouse.load(Relation(_PIECES), _piece_rows(self.pieces), temporary=True)
+        warehouse.load(Relation(_EDGES), _edge_rows(self.pieces), temporary=True)
+        warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
         self._run("drift_cells.sql")
+        placed = [column for column in current if column["pieces"]]
+        if placed:
+            self._walk(placed, unit)
         written = {"as_of": self._as_of, "evaluation": self._spec.name, "model": self._spec.model}
-        self._run("write_drift.sql", written, reference=reference)
+        self._run("write_drift.sql", written, reference=reference, has_cells=bool(placed))
+
+    def _walk(self, columns: Sequence[Mapping[str, Any]], unit: int | None) -> None:
+        """Look into the cells in which the distribution functions may cross, or be farthest apart, or a tenth ends."""
+        self._run("drift_open.sql")
+        inputs = set(self._fetch("drift_open_inputs.sql")["input"].to_pylist())
+        current = [column for column in columns if column["index"] in inputs]
+        # The label of the training rows stands among their inputs.
+        is_previous = self._names["is_previous"]
+        groups = {c["index"]: c["group"] if is_previous or c["part"] != "label" else _INPUTS for c in current}
+        reference = [{**column, "rows": f"{_REFERENCE}_{groups[column['index']]}"} for column in current]
+        self._run("drift_picked.sql", reference=reference, current=current, unit=unit)
+        self._run("drift_walked.sql")
+
+    def _with_pieces(self, column: Mapping[str, Any]) -> dict[str, Any]:
+        return {**column, **self.pieces.get(column["index"], UNCUT).written}
+
+    def _source(self, source: str, columns: Sequence[Mapping[str, Any]], **names: Any) -> str:
+        names = {"is_current": False, **self._names, **names}
+        names["rows_sql"] = names.get("rows_sql", "").strip().rstrip(";")
+        engine = self._warehouse.engine
+        return statement(__package__, "drift_source.sql", engine, source=source, columns=columns, **names)
 
     def _load_scores(self, scores: pa.Array) -> None:
         import pyarrow as pa
@@ -282,17 +360,28 @@ class _Step:
         self._warehouse.load(Relation(_SCORES), pa.table(columns), temporary=True)
 
     def _run(self, file: str, parameters: Mapping[str, Any] | None = None, **names: Any) -> None:
-        sql = statement(__package__, file, self._warehouse.engine, **{**self._names, **names})
-        self._warehouse.run(sql, parameters or None)
+        self._warehouse.run(self._statement(file, names), parameters or None)
 
-    def _fetch(self, table: str) -> pa.Table:
-        return self._warehouse.fetch(statement(__package__, "drift_kept.sql", self._warehouse.engine, table=table))
+    def _fetch(self, file: str, **names: Any) -> pa.Table:
+        return self._warehouse.fetch(self._statement(file, names))
+
+    def _statement(self, file: str, names: Mapping[str, Any]) -> str:
+        return statement(__package__, file, self._warehouse.engine, **{**self._names, **names})
+
+
+def _piece_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
+    rows = [row for column, cut_at in pieces.items() for row in cut_at.piece_rows(column)]
+    whole, real = ("input", "piece", "tenth"), ("first_cell", "n_cells", "start", "width", "origin", "stddev")
+    return _table(rows, whole=whole, real=real, text=("form",))
+
+
+def _edge_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
+    rows = [row for column, cut_at in pieces.items() for row in cut_at.edge_rows(column)]
+    return _table(rows, whole=("input", "tenth", "cell"), real=("edge",))
 
 
 def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return what is told of a metric beside its value: one row for each column and metric that it has."""
-    import pyarrow as pa
-
     rows = []
     for column in columns:
         told = {metric: (f"{_BINS[column['kind']]}; {how}", limit) for metric, (how, limit) in _BINNED.items()}
@@ -300,12 +389,18 @@ def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
             told |= {metric: (f"{_EXACT}; {how}", None) for metric, how in _ORDERED.items()}
         shown = {name: column[name] for name in ("name", "part", "importance")}
         rows += [
-            {"input": column["column"], "metric": metric, "method": method, "threshold": limit, **shown}
+            {"input": column["index"], "metric": metric, "method": method, "threshold": limit, **shown}
             for metric, (method, limit) in told.items()
         ]
-    text, number = pa.string(), pa.float64()
-    types = {"input": text, "metric": text, "method": text, "threshold": number}
-    types |= {"name": text, "part": text, "importance": number}
+    return _table(rows, whole=("input",), real=("threshold", "importance"), text=("metric", "method", "name", "part"))
+
+
+def _table(
+    rows: list[dict[str, Any]], *, whole: Sequence[str] = (), real: Sequence[str] = (), text: Sequence[str] = ()
+) -> pa.Table:
+    import pyarrow as pa
+
+    types = dict.fromkeys(whole, pa.int64()) | dict.fromkeys(real, pa.float64()) | dict.fromkeys(text, pa.string())
     return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
 
 

@@ -25,18 +25,128 @@ insert into {{ 'drift' | wml }} (
     p_value,
     importance
 )
-with counted_buckets as (
+with current_units as (
+    select distinct counted.unit
+    from wml_drift_current_counted as counted
+),
+
+{% if has_cells %}
+-- The rows up to the end of each tenth, of columns whose numbers stand in cells.
+reached as (
     select
         cells.unit,
         cells.input,
-        cells.bucket,
-        sum(cells.n_reference) as n_reference,
-        sum(cells.n_current) as n_current
-    from wml_drift_cells as cells
+        edges.tenth,
+        min(cells.reference_start) + case when max(open_cells.place) is null then min(cells.n_reference) else sum(picked.n_reference) end as n_reference,
+        min(cells.current_start) + case when max(open_cells.place) is null then min(cells.n_current) else sum(picked.n_current) end as n_current
+    from wml_drift_edges as edges
+    inner join wml_drift_cells as cells
+        on edges.input = cells.input
+        and edges.cell = cells.position
+    left join wml_drift_open as open_cells
+        on cells.unit = open_cells.unit
+        and cells.input = open_cells.input
+        and edges.cell = open_cells.cell
+    left join wml_drift_picked as picked
+        on open_cells.place = picked.place
+        and picked.number <= edges.edge
     group by
         cells.unit,
         cells.input,
-        cells.bucket
+        edges.tenth
+    union all
+    select
+        cells.unit,
+        cells.input,
+        {{ as_int('10') }} as tenth,
+        sum(cells.n_reference) as n_reference,
+        sum(cells.n_current) as n_current
+    from wml_drift_cells as cells
+    where cells.tenth is null
+    group by
+        cells.unit,
+        cells.input
+),
+
+tenths as (
+    select
+        reached.unit,
+        reached.input,
+        reached.tenth,
+        reached.n_reference - coalesce(lag(reached.n_reference) over tenths_in_order, 0e0) as n_reference,
+        reached.n_current - coalesce(lag(reached.n_current) over tenths_in_order, 0e0) as n_current
+    from reached
+    window tenths_in_order as (
+        partition by reached.unit, reached.input
+        order by reached.tenth
+    )
+),
+
+{% endif %}
+-- A bucket is a tenth of the numbers, a text, or what is null.
+side_buckets as (
+    select
+        cells.unit,
+        cells.input,
+        cells.tenth,
+        {{ as_string('null') }} as text,
+        sum(cells.n_reference) as n_reference,
+        sum(cells.n_current) as n_current
+    from wml_drift_cells as cells
+    where cells.tenth is not null
+    group by
+        cells.unit,
+        cells.input,
+        cells.tenth
+    {% if has_cells %}
+    union all
+    select
+        tenths.unit,
+        tenths.input,
+        tenths.tenth,
+        {{ as_string('null') }} as text,
+        tenths.n_reference,
+        tenths.n_current
+    from tenths
+    -- Where values are alike, a tenth may be of none.
+    where tenths.n_reference > 0e0
+        or tenths.n_current > 0e0
+    {% endif %}
+    union all
+    select
+        current_units.unit,
+        reference.input,
+        {{ as_int('null') }} as tenth,
+        reference.text,
+        {{ as_double('reference.n_rows') }} as n_reference,
+        0e0 as n_current
+    from wml_drift_reference_counted as reference
+    cross join current_units
+    where reference.position is null
+    union all
+    select
+        counted.unit,
+        counted.input,
+        {{ as_int('null') }} as tenth,
+        counted.text,
+        0e0 as n_reference,
+        {{ as_double('counted.n_rows') }} as n_current
+    from wml_drift_current_counted as counted
+    where counted.position is null
+),
+
+counted_buckets as (
+    select
+        side_buckets.unit,
+        side_buckets.input,
+        sum(side_buckets.n_reference) as n_reference,
+        sum(side_buckets.n_current) as n_current
+    from side_buckets
+    group by
+        side_buckets.unit,
+        side_buckets.input,
+        side_buckets.tenth,
+        side_buckets.text
 ),
 
 totals as (
@@ -90,100 +200,43 @@ divergences as (
         shares.input
 ),
 
-placed as (
-    select
-        reference.unit,
-        reference.input,
-        reference.cell,
-        reference.number,
-        reference.n_rows as n_reference,
-        0 as n_current
-    from wml_drift_reference as reference
-    union all
-    select
-        counted.unit,
-        counted.input,
-        counted.cell,
-        counted.number,
-        0 as n_reference,
-        counted.n_rows as n_current
-    from wml_drift_current as counted
-),
-
-looked_into as (
-    select
-        cells.unit,
-        cells.input,
-        cells.cell,
-        placed.number,
-        min(cells.reference_total) as reference_total,
-        min(cells.current_total) as current_total,
-        min(cells.reference_start) as reference_start,
-        min(cells.current_start) as current_start,
-        {{ as_double('sum(placed.n_reference)') }} as n_reference,
-        {{ as_double('sum(placed.n_current)') }} as n_current
-    from wml_drift_cells as cells
-    inner join placed
-        on cells.input = placed.input
-        and cells.cell = placed.cell
-        and (placed.unit = 0 or placed.unit = cells.unit)
-    where cells.is_open
-    group by
-        cells.unit,
-        cells.input,
-        cells.cell,
-        placed.number
-),
-
-walked as (
-    select
-        looked_into.unit,
-        looked_into.input,
-        looked_into.cell,
-        abs(
-            (looked_into.reference_start + sum(looked_into.n_reference) over values_in_order) / looked_into.reference_total
-            - (looked_into.current_start + sum(looked_into.n_current) over values_in_order) / looked_into.current_total
-        ) as gap,
-        lead(looked_into.number) over (
-            partition by looked_into.unit, looked_into.input, looked_into.cell
-            order by looked_into.number
-        ) - looked_into.number as distance
-    from looked_into
-    window values_in_order as (
-        partition by looked_into.unit, looked_into.input, looked_into.cell
-        order by looked_into.number
-        rows between unbounded preceding and current row
-    )
-),
-
-pieces as (
+stretches as (
     select
         cells.unit,
         cells.input,
         abs(cells.end_gap) as gap,
-        coalesce(abs(cells.start_gap) * cells.distance_before, 0e0)
-            + case when cells.is_open then 0e0 else abs(cells.area) end as area
+        case when cells.is_open then 0e0 else abs(cells.area) end
+            -- After the last number of a column the functions are level.
+            + case when cells.end_gap <> 0e0 then abs(cells.end_gap) * (cells.next_low - cells.high) else 0e0 end as area
     from wml_drift_cells as cells
-    where cells.cell is not null
+    {% if has_cells %}
     union all
     select
         walked.unit,
         walked.input,
         walked.gap,
-        coalesce(walked.gap * walked.distance, 0e0) as area
-    from walked
+        walked.area
+    from wml_drift_walked as walked
+    {% endif %}
 ),
 
 distances as (
     select
-        pieces.unit,
-        pieces.input,
-        max(pieces.gap) as kolmogorov_smirnov,
-        sum(pieces.area) as wasserstein
-    from pieces
+        stretches.unit,
+        stretches.input,
+        max(stretches.gap) as kolmogorov_smirnov,
+        sum(stretches.area) as wasserstein
+    from stretches
     group by
-        pieces.unit,
-        pieces.input
+        stretches.unit,
+        stretches.input
+),
+
+spreads as (
+    select distinct
+        pieces.input,
+        pieces.stddev
+    from wml_drift_pieces as pieces
 ),
 
 measured as (
@@ -199,14 +252,13 @@ measured as (
         divergences.chi_square,
         distances.kolmogorov_smirnov,
         distances.wasserstein,
-        {{ safe_divide('distances.wasserstein', 'edges.stddev') }} as wasserstein_standardized
+        {{ safe_divide('distances.wasserstein', 'spreads.stddev') }} as wasserstein_standardized
     from divergences
     left join distances
         on divergences.unit = distances.unit
         and divergences.input = distances.input
-    left join wml_drift_edges as edges
-        on divergences.input = edges.input
-        and edges.tenth = 1
+    left join spreads
+        on divergences.input = spreads.input
 ),
 
 scored as (

@@ -23,6 +23,7 @@ from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation
 
@@ -78,8 +79,8 @@ def evaluate_nodes(
 def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     """Return where the first window starts that may still change, so that a week's job reads a week and not a year."""
     sql = statement(__package__, "open_since.sql", session.warehouse.engine, log=log_of(str(spec.model)))
-    rows = session.warehouse.fetch(sql, {"evaluation": spec.name, "definition_hash": spec.definition_hash})
-    since: dt.datetime | None = rows["open_since"][0].as_py()
+    names = {"evaluation": spec.name, "definition_hash": spec.definition_hash}
+    since: dt.datetime | None = one_row(session.warehouse, sql, names)["open_since"]
     return since
 
 

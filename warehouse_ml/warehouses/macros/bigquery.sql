@@ -222,7 +222,7 @@ cross join unnest({{ list }}) as {{ element }}
 
 {#- The elements of a list from a position on; the first is 1. -#}
 {%- macro list_from(list, position) -%}
-array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset)
+case when {{ list }} is not null then array(select wml_element from unnest({{ list }}) as wml_element with offset as wml_offset where wml_offset + 1 >= {{ position }} order by wml_offset) end
 {%- endmacro -%}
 
 {#- A list of values that occur, null left out: the two in the middle (one of them twice where the number of rows is
@@ -319,4 +319,27 @@ create or replace table function {{ name }}({% for parameter, kind in parameters
 as (
 {{ body }}
 )
+{%- endmacro -%}
+
+{#-
+    An integer in [0, 2^60) that rows share where these expressions do: a fingerprint of a row, by which it is seen that
+    something changed. Each engine has one of its own, and may have another in a later release.
+-#}
+{%- macro fingerprint(expressions) -%}
+(farm_fingerprint(to_json_string(struct({{ expressions | join(', ') }}))) & 1152921504606846975)
+{%- endmacro -%}
+
+{#- An integer in [0, 2^32); the engine has one size of whole numbers. -#}
+{%- macro as_natural(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- A whole number from -32768 to 32767; the engine has one size of whole numbers. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as int64)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+count(distinct {{ expression }})
 {%- endmacro -%}

@@ -21,9 +21,22 @@ concat_ws('|', {% for column in columns %}coalesce(cast({{ column }} as varchar)
 cast(md5_number_lower(create_sort_key({{ relation }}, 'asc nulls last')) & 1152921504606846975 as bigint)
 {%- endmacro -%}
 
+{#-
+    An integer in [0, 2^60) that rows share where these expressions do: a fingerprint of a row, by which it is seen that
+    something changed. Each engine has one of its own, and may have another in a later release.
+-#}
+{%- macro fingerprint(expressions) -%}
+cast(hash({{ expressions | join(', ') }}) & 1152921504606846975 as bigint)
+{%- endmacro -%}
+
 {#- Null, never an error or infinity, where the denominator is 0. -#}
 {%- macro safe_divide(numerator, denominator) -%}
 (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0))
+{%- endmacro -%}
+
+{#- An integer in [0, 2^32) in as few bytes as the engine has for it: it is stored and sorted in half the time. -#}
+{%- macro as_natural(expression) -%}
+cast({{ expression }} as uinteger)
 {%- endmacro -%}
 
 {#- Whether two doubles are the same: NaN is NaN, null is null, and -0.0 is not 0.0. -#}
@@ -300,4 +313,14 @@ create or replace macro {{ name }}({% for parameter in parameters %}{{ parameter
 {#- The md5 of a text as 32 hexadecimal digits. -#}
 {%- macro hash_text(text) -%}
 md5({{ text }})
+{%- endmacro -%}
+
+{#- A whole number from -32768 to 32767, in as few bytes as the engine has for it. -#}
+{%- macro as_small_int(expression) -%}
+cast({{ expression }} as smallint)
+{%- endmacro -%}
+
+{#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
+{%- macro about_distinct(expression) -%}
+approx_count_distinct({{ expression }})
 {%- endmacro -%}
