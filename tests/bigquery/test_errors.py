@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("google.cloud.bigquery", reason='not installed: pip install "warehouse-ml[bigquery]"')
 
-import requests  # noqa: E402
-from google.api_core import exceptions as api  # noqa: E402
-from google.auth import exceptions as auth  # noqa: E402
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
 
-from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, WmlError  # noqa: E402
-from warehouse_ml.warehouses.bigquery.told import told  # noqa: E402
+from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, WmlError
+from warehouse_ml.warehouses.bigquery.told import told
 
 SQL = "select\n    carrier,\n    delya\nfrom `ml`.`flights`"
 
@@ -32,7 +32,9 @@ def error(kind: type[api.GoogleAPICallError], reason: str, message: str) -> api.
             ['no column "delya"', 'hint: did you mean "delay"?'],
         ),
         (
-            error(api.BadRequest, "invalidQuery", 'Syntax error: Expected end of input but got keyword SELECT at [1:1]'),
+            error(
+                api.BadRequest, "invalidQuery", "Syntax error: Expected end of input but got keyword SELECT at [1:1]"
+            ),
             SqlError,
             2,
             ["Syntax error: Expected end of input but got keyword SELECT"],

@@ -86,16 +86,14 @@ def duckdb(folder: Path) -> Iterator[Engine]:
 def bigquery_emulator(folder: Path, server: Emulator) -> Iterator[Engine]:
     """BigQuery's own client before the emulator; the datasets are new ones."""
     from warehouse_ml.warehouses.bigquery.client import client_of
-    from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
     from warehouse_ml.warehouses.bigquery.jobs import Patience
+    from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
     from warehouse_ml.warehouses.bigquery.warehouse import BigQueryWarehouse
 
     patience = Patience(seconds=5, attempts=3, pause_seconds=0.05, chunk_retries=0)
     number = f"{os.getpid()}_{next(_numbers)}"
     stem = re.sub(r"\W", "_", folder.name)[:40]
-    settings = BigQuerySettings(
-        "wml-tests", f"ml_{stem}_{number}", f"wml_{stem}_{number}", endpoint=server.address
-    )
+    settings = BigQuerySettings("wml-tests", f"ml_{stem}_{number}", f"wml_{stem}_{number}", endpoint=server.address)
     client = client_of(settings)
     for dataset in (settings.dataset, settings.wml_dataset):
         client.create_dataset(f"{settings.project}.{dataset}")

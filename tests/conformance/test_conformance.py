@@ -24,7 +24,7 @@ PEOPLE = Relation("people")
 ROWS = pa.table(
     {
         "id": pa.array([1, 2, 3], pa.int64()),
-        "name": ["Ann", "O'Neil \"x\" `y` \\ \n é 中", None],
+        "name": ["Ann", 'O\'Neil "x" `y` \\ \n é 中', None],
         "score": [0.1, None, -1.5],
         "is_new": [True, False, None],
         "seen_at": pa.array([NOON, dt.datetime(1, 1, 1, tzinfo=dt.UTC), None], pa.timestamp("us", "UTC")),
@@ -90,7 +90,9 @@ class TestRows:
     def test_words_of_the_language_are_names_like_others(self, engine: Engine) -> None:
         warehouse = engine.open()
         warehouse.load(Relation("group"), pa.table({"select": [1], "order": [2]}))
-        sql = engine.sql("select {{ 'order' | ident }} as n from {{ 'group' | ident }} where {{ 'select' | ident }} = 1")
+        sql = engine.sql(
+            "select {{ 'order' | ident }} as n from {{ 'group' | ident }} where {{ 'select' | ident }} = 1"
+        )
         assert warehouse.fetch(sql).to_pylist() == [{"n": 2}]
 
     def test_the_toolkits_schema_is_another(self, engine: Engine) -> None:

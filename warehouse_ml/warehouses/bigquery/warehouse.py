@@ -56,7 +56,7 @@ class BigQueryWarehouse:
         Made from Google's default credentials if not given.
     storage : bigquery_storage.BigQueryReadClient, optional
         Reads large results; made when it is first needed, if its package is there.
-    patience : Patience
+    patience : Patience, optional
         How long what fails for no fault of ours is tried again.
 
     Raises
@@ -76,7 +76,7 @@ class BigQueryWarehouse:
         read_only: bool = False,
         client: bigquery.Client | None = None,
         storage: Any = None,
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -85,7 +85,7 @@ class BigQueryWarehouse:
         self.bytes_processed = 0
         self.n_jobs = 0
         self.client = client or client_of(settings)
-        self._jobs = Jobs(self.client, settings, patience)
+        self._jobs = Jobs(self.client, settings, patience or Patience())
         self._storage = storage
         self._has_storage = storage is not None or is_google(settings)
         self._location: str | None = None
