@@ -10,6 +10,7 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 - table functions whose body is a query with WITH are taken, and not made: it calls them a syntax error;
 - a description set by ALTER TABLE is told by tables.get;
 - a job counts bytes: a million for each word FROM, where it says 0;
+- the rows of a large result are a table that the Storage Read API reads;
 - the spatial extension, which it loads from the network, is left out.
 """
 
@@ -33,6 +34,7 @@ _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+tabl
 _TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
 _DESCRIBED = re.compile(r"alter table `(\w+)`\.`(\w+)` set options \(description = '([^']*)'\)", re.IGNORECASE)
 _FROM = re.compile(r"\bfrom\b", re.IGNORECASE)
+_FEW_ROWS = 10_000
 _named: dict[str, set[str]] = {}
 _current: set[str] = set()
 _taken: set[str] = set()
@@ -83,6 +85,14 @@ async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any
     answer = await _insert(project_id, request, ctx, caller)
     if (counted := answer.get("statistics", {}).get("query")) is not None:
         counted["totalBytesProcessed"] = str(len(_FROM.findall(query.get("query", ""))) * 1_000_000)
+    place = answer.get("configuration", {}).get("query", {}).get("destinationTable")
+    rows = jobs.JOB_RESULTS.get(job_id)
+    if place is not None and rows is not None and rows.num_rows > _FEW_ROWS:
+        schema, name = f'"{place["projectId"]}__{place["datasetId"]}"', f'"{place["tableId"]}"'
+        ctx.engine._connection.register("wml_result", rows)
+        ctx.engine.execute(f"create schema if not exists {schema}")
+        ctx.engine.execute(f"create table if not exists {schema}.{name} as select * from wml_result")
+        ctx.engine._connection.unregister("wml_result")
     if described := _DESCRIBED.match(query.get("query", "")):
         table = ctx.catalog.get_table(project_id, described[1], described[2])
         ctx.catalog.update_table(table.model_copy(update={"description": described[3]}))
