@@ -311,6 +311,14 @@ case
 end
 {%- endmacro -%}
 
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. A query that says when, or of whom, reads and is billed for those alone. -#}
+{%- macro table_layout(at, period, columns) %}
+
+partition by {{ period_start(at, period) }}
+cluster by {{ columns | join(', ') }}
+{%- endmacro -%}
+
 {#- What a table is, in words that its engine keeps beside it. -#}
 {%- macro describe_table(name, text) -%}
 alter table {{ name }} set options (description = {{ text | literal }})

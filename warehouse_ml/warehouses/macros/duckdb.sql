@@ -301,6 +301,11 @@ case
 end
 {%- endmacro -%}
 
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. This engine keeps the rows as they come, and knows the span of each block. -#}
+{%- macro table_layout(at, period, columns) -%}
+{%- endmacro -%}
+
 {#- What a table is, in words that its engine keeps beside it. -#}
 {%- macro describe_table(name, text) -%}
 comment on table {{ name }} is {{ text | literal }}
