@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import tempfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.templates import macro_source, statement, statements
 from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
@@ -26,9 +26,7 @@ __all__ = [
     "all_of",
     "defining",
     "ensure_tables",
-    "named_rows",
     "one_row",
-    "rows_of",
     "run_file",
     "spooled",
     "undone",
@@ -38,7 +36,6 @@ _HERE = "warehouse_ml.warehouses"
 _TABLE = "create table if not exists "
 _MADE_BY = ("schema.sql", "tables.sql", "resliced.sql")
 _TELLING = "evaluations"
-_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -104,31 +101,6 @@ def all_of(warehouse: Warehouse, relation: Relation) -> str:
 def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None) -> dict[str, Any]:
     """Return the first row of a query that always has one."""
     return named_rows(warehouse.fetch(sql, parameters))[0]
-
-
-def named_rows(rows: pa.Table) -> list[dict[str, Any]]:
-    """Return each row of a table by the names of its columns; instants are in UTC."""
-    return [dict(zip(rows.column_names, row, strict=True)) for row in rows_of(rows)]
-
-
-def rows_of(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table; instants are in UTC.
-
-    Several times as fast as Arrow makes datetimes, and without pandas, which it imports for the first of them.
-    """
-    return zip(*(_values(column) for column in rows.columns), strict=True)
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    import pyarrow as pa
-
-    kind = column.type
-    if not pa.types.is_timestamp(kind) or kind.unit != "us":
-        values: list[Any] = column.to_pylist()
-        return values
-    epoch = _EPOCH.replace(tzinfo=dt.UTC) if kind.tz else _EPOCH
-    instants = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
-    return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from warehouse_ml.building.checks import check_overlap, check_requests, check_wi
 from warehouse_ml.building.definitions import hash_of, keep_definition
 from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
+from warehouse_ml.columns import named_rows
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
-from warehouse_ml.tables import all_of, defining, named_rows, run_file
+from warehouse_ml.tables import all_of, defining, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 

@@ -225,6 +225,8 @@ def _ctes_seen_by(node: exp.Expr) -> Iterator[tuple[exp.With, list[exp.CTE]]]:
         if with_ is not None and not isinstance(child, exp.With):
             ctes = with_.expressions
             seen = ctes[: _index_of(ctes, child)] if with_ is parent else ctes
+            # The parser makes a CTE of each step of a pipe; they are nowhere in the text.
+            seen = [cte for cte in seen if "wml_start" in cte.meta]
             if seen:
                 yield with_, seen
         child, parent = parent, parent.parent

@@ -332,9 +332,7 @@ def open_log(
         ensure_log(warehouse, catalog, node.name)
         columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
         for version in versions:
-            names = features[version.version] = _features(
-                registry.load(version).parameters, columns, requests, version
-            )
+            names = features[version.version] = _features(registry.load(version).parameters, columns, requests, version)
             # Also where nothing is due yet: who joins the log may name its columns from the first version on.
             _add_columns(warehouse, node.name, requests, {name: columns[name] for name in names})
     return features

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warehouse_ml.columns import chosen_texts, numbers_of, numeric_column
 from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
 from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
@@ -63,7 +64,7 @@ def matrix(batch: pa.RecordBatch | pa.Table, n_features: int) -> np.ndarray:
 def fill(encoded: np.ndarray, batch: pa.RecordBatch | pa.Table) -> None:
     """Write the encoded columns of a batch into a float64 array of shape (n_rows, n_features), NULL as NaN."""
     for index in range(encoded.shape[1]):
-        encoded[:, index] = batch.column(encoded_name(index)).to_numpy(zero_copy_only=False)
+        encoded[:, index] = numbers_of(batch.column(encoded_name(index)))
 
 
 def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5) -> Predictions:
@@ -214,16 +215,16 @@ def _scored(
 
     found = predict(parameters, matrix(batch, len(parameters.features)), threshold)
     columns = [batch.column(index) for index in range(n_kept)]
-    columns.append(pa.array(found.score))
+    columns.append(numeric_column(found.score))
     if found.prediction is None:
         columns.append(pa.nulls(batch.num_rows, pa.string()))
     else:
-        columns.append(pa.array(parameters.classes, pa.string()).take(pa.array(found.prediction)))
+        columns.append(chosen_texts(parameters.classes, found.prediction))
     if PROBABILITIES in schema.names[n_kept:] and found.probabilities is not None:
         n_classes = found.probabilities.shape[1]
         offsets = np.arange(batch.num_rows + 1, dtype=np.int32) * n_classes
         flat = np.ascontiguousarray(found.probabilities).ravel()
-        columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
+        columns.append(pa.ListArray.from_arrays(numeric_column(offsets), numeric_column(flat)))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

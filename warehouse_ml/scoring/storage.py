@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import lengths_of, numbers_of
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring import storage_parts as parts
@@ -294,9 +295,7 @@ def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = (
     return rows
 
 
-def _features(
-    rows: list[dict[str, Any]], categories: list[dict[str, Any]], dialect: str
-) -> tuple[FittedFeature, ...]:
+def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]], dialect: str) -> tuple[FittedFeature, ...]:
     _require(bool(rows), "features", "is empty")
     by_feature: dict[int, list[str]] = {index: [] for index in range(len(rows))}
     for row in categories:
@@ -347,17 +346,16 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
     _require([row["tree"] for row in roots] == list(range(len(roots))), "trees", "is out of order")
 
     lists = table["values"].combine_chunks()
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    lengths = lengths_of(lists)
     is_leaf = lengths > 0
     n_values = int(lengths.max()) if len(lengths) else 0
     _require(n_values > 0 and set(np.unique(lengths)) <= {0, n_values}, "nodes", "has leaves of different lengths")
     value = np.zeros((len(lengths), n_values))
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    flat = numbers_of(lists.flatten()).astype(np.float64)
     value[is_leaf] = flat.reshape(-1, n_values)
 
     def numbers(name: str, at_leaf: float | bool, kind: type) -> np.ndarray:
-        filled = table[name].combine_chunks().fill_null(at_leaf).to_numpy(zero_copy_only=False)
-        array: np.ndarray = np.ascontiguousarray(filled, dtype=kind)
+        array: np.ndarray = np.ascontiguousarray(numbers_of(table[name], at_null=at_leaf), dtype=kind)
         return array
 
     trees = Trees(
