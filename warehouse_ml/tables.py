@@ -6,7 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_columns",
     "all_of",
+    "defining",
     "ensure_tables",
     "one_row",
     "run_file",
@@ -51,7 +52,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
         told = (warehouse.description(wml_table(_TELLING)) or "").split()
         if told[:1] == [digest] and set(told[1:]) <= set(there):
             return
-    with warehouse.transaction():
+    # Each definition may be made again: where they cannot be made together, the next command goes on from the middle.
+    with defining(warehouse):
         warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
         for sql in statements(_HERE, "tables.sql", warehouse.engine):
             if _TABLE not in sql:
@@ -118,6 +120,16 @@ def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
             yield pa.ipc.open_stream(mapped).read_all()
 
 
+def defining(warehouse: Warehouse) -> AbstractContextManager[None]:
+    """Return the context in which tables, views or columns are defined.
+
+    A transaction, where the engine defines in transactions; so what is defined and what is written inside take effect
+    together. Elsewhere nothing: each definition takes effect at once, and whoever makes it must leave things so that
+    the same step, run again after a crash between any two statements, comes to the same end.
+    """
+    return warehouse.transaction() if warehouse.defines_in_transactions else nullcontext()
+
+
 class _Undone(BaseException):
     """Ends a transaction whose work is not to be kept."""
 
@@ -127,7 +139,8 @@ def undone(warehouse: Warehouse) -> Iterator[None]:
     """Run a block in a transaction that is rolled back at its end: what would happen, without its happening.
 
     Nothing that the block wrote is there afterwards, its scratch tables neither. It must not stand inside of another
-    transaction, which would keep what it wrote.
+    transaction, which would keep what it wrote; and it must define nothing but scratch tables, unless the engine
+    ``defines_in_transactions``.
     """
     try:
         with warehouse.transaction():

@@ -35,7 +35,7 @@ PROVES = (
 )
 
 JOIN = "select * from joined_rows"
-LEFT_BEHIND = ("wml_joined", "wml_due", "wml_rows", "wml_combinations", "wml_metric")
+LEFT_BEHIND = ("wml_joined", "wml_due", "wml_combinations", "wml_rows", "wml_metric")
 N_ROWS = 320
 
 

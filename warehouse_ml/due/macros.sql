@@ -6,28 +6,18 @@
     version nothing is due but its schedule. A null, hidden or missing value never fires, nor does one that is at its bound.
 -#}
 
-{#- The lines of the ledger that say which version of a model was champion, numbered as they were written. -#}
+{#- Which version of a model was champion from when on, as known at the clock; `until` may lie after it. -#}
 {%- macro _reigns(model) -%}
-ledger as (
-    select
-        aliases.model,
-        aliases.alias,
-        aliases.version,
-        aliases.since,
-        {{ row_in_order() }} as line
-    from {{ 'model_aliases' | wml }} as aliases
-),
-
 reigns as (
     select
-        ledger.version,
-        ledger.since,
-        ledger.line
-    from ledger
+        periods.version,
+        periods.since,
+        periods.until
+    from {{ 'alias_periods' | wml }} as periods
     where
-        ledger.model = {{ model | literal }}
-        and ledger.alias = 'champion'
-        and ledger.since <= {{ as_of }}
+        periods.model = {{ model | literal }}
+        and periods.alias = 'champion'
+        and periods.since <= {{ as_of }}
 ),
 {%- endmacro -%}
 
@@ -39,8 +29,9 @@ reigns as (
 serving as (
     select reigns.version
     from reigns
-    where true
-    qualify row_number() over (order by reigns.since desc, reigns.line desc) = 1
+    where
+        reigns.until is null
+        or reigns.until > {{ as_of }}
 ),
 
 {% endif %}
@@ -115,8 +106,11 @@ champions as (
     from stated
     inner join reigns
         on stated.window_end is null or reigns.since < stated.window_end
-    where true
-    qualify row_number() over (partition by stated.evaluation_id order by reigns.since desc, reigns.line desc) = 1
+    where
+        reigns.until is null
+        or reigns.until > {{ as_of }}
+        or reigns.until >= stated.window_end
+    qualify row_number() over (partition by stated.evaluation_id order by reigns.since desc) = 1
 ),
 
 {% endif %}

@@ -53,6 +53,8 @@ class Steps:
                 {"index": index, "key": key, "names": [names[column] for column in slice_]}
                 for index, (key, slice_) in enumerate(keys)
             ],
+            # By which windows differ; none where there is one.
+            "window_keys": ["version"] * columns.has_version + ["window_start"] * (spec.window != "all"),
             "has_since": since is not None,
             "dialect": warehouse.engine,
             "own_metrics": spec.metrics,

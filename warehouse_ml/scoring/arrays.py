@@ -81,6 +81,14 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     """
     import numpy as np
 
+    # A sum beyond what a double holds is infinite, and a difference of two such sums NaN, as in the warehouse.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _predicted(parameters, encoded, threshold)
+
+
+def _predicted(parameters: Parameters, encoded: np.ndarray, threshold: float) -> Predictions:
+    import numpy as np
+
     if parameters.task == "clustering":
         found = distances(parameters, encoded)
         index, distance = nearest(found)
@@ -96,7 +104,9 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
         return Predictions(raw[:, 0], None, None)
     if parameters.task == "binary":
         score = raw[:, 0] if parameters.is_forest else 1.0 / (1.0 + np.exp(-np.maximum(raw[:, 0], -709.0)))
-        return Predictions(score, (score >= threshold).astype(np.int64), np.column_stack([1.0 - score, score]))
+        # NaN is larger than everything in the warehouse.
+        is_positive = ~(score < threshold)
+        return Predictions(score, is_positive.astype(np.int64), np.column_stack([1.0 - score, score]))
     prediction = raw.argmax(axis=1)
     if parameters.is_forest:
         return Predictions(raw.max(axis=1), prediction, raw)

@@ -45,7 +45,7 @@ _PASSING = frozenset(
 _AT = re.compile(r"\s*\bat \[(\d+):(\d+)\]")
 _MEANT = re.compile(r"[;,.]?\s*Did you mean ([^?]+)\?")
 _TRAILER = re.compile(r"; reason: \w+, message: .*", re.DOTALL)
-_NO_TABLE = re.compile(r"Not found: Table ([^\s:.]+)[:.](\S+)(?: was not found(?: in location (\S+))?)?")
+_NO_TABLE = re.compile(r"Not found: Table (?:[^\s:.]+[:.])?(\S+)(?: was not found(?: in location (\S+))?)?")
 _NO_DATASET = re.compile(r"Not found: [Dd]ataset:? ?([^\s:.]+)[:.](\S+)(?: was not found(?: in location (\S+))?)?")
 _NO_COLUMN = re.compile(r"Unrecognized name: (\S+)")
 _MISFIT = re.compile(r"Value has type (\S+) which cannot be inserted into column (\S+), which has type (\S+)")
@@ -143,14 +143,14 @@ def _missing(message: str, sql: str | None) -> WmlError:
             hint=f"make it: bq mk --dataset {match[1]}:{match[2]}    or, if it is elsewhere, set location in wml.toml",
         )
     if match := _NO_TABLE.search(message):
-        name = match[2].rstrip(".;,")
+        name = match[1].rstrip(".;,")
         position = sql.find(name.rpartition(".")[2]) if sql else -1
         return SqlError(
             f'no table "{name}"',
             sql=sql,
             line=sql.count("\n", 0, position) + 1 if sql and position >= 0 else None,
             position=position if position >= 0 else None,
-            hint=f"in location {match[3]}; if its dataset is elsewhere, set location in wml.toml" if match[3] else None,
+            hint=f"in location {match[2]}; if its dataset is elsewhere, set location in wml.toml" if match[2] else None,
         )
     return WarehouseError(message, sql=sql, place=PLACE)
 
