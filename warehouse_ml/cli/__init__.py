@@ -35,6 +35,7 @@ _COMMANDS = {
     "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
     "models": ("models", "List the versions of models, show one, or tell two apart."),
     "compile": ("compile", "Show the SQL that would run."),
+    "lint": ("lint", "Tell what another engine refuses or reads differently."),
 }
 
 
