@@ -56,7 +56,7 @@ def command(name: str, counts: bool, as_of: dt.datetime, target: str | None, pro
         text = catalog.source_text(node, Clock(as_of, candidate=candidate, champion=champion))
         click.echo(text.text.strip() + "\n")
         if node.id.kind == "model":
-            _tell_traps(text, node.name, node.config)
+            _tell_traps(text, node.name, node.config, catalog.target.engine)
         if counts:
             _tell_bytes(catalog, node, text, as_of)
 
@@ -83,7 +83,8 @@ def _tell_bytes(catalog: Catalog, node: Node, text: SourceText, as_of: dt.dateti
 
     query = text.text
     if node.id.kind == "model":
-        query = read_definition(query, name=node.name, place=node.place, source=text).query
+        engine = catalog.target.engine
+        query = read_definition(query, name=node.name, place=node.place, source=text, engine=engine).query
     warehouse = open_warehouse(catalog.project, catalog.target, read_only=True)
     try:
         asked = expand(
@@ -99,12 +100,12 @@ def _tell_bytes(catalog: Catalog, node: Node, text: SourceText, as_of: dt.dateti
         note(f"note: {node.place}: would read {found:,} bytes ({bytes_text(found)})")
 
 
-def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any]) -> None:
+def _tell_traps(text: SourceText, model: str, config: Mapping[str, Any], engine: str) -> None:
     from warehouse_ml.definition import read_definition
     from warehouse_ml.lint import lint
 
     try:
-        definition = read_definition(text.text, name=model, place=text.place, source=text)
+        definition = read_definition(text.text, name=model, place=text.place, source=text, engine=engine)
     except (DefinitionError, TemplateError) as error:
         # What cannot be trained is shown all the same.
         note(f"note: {error}")

@@ -43,6 +43,8 @@ class Warehouse(Protocol):
 
     name: str
     engine: str
+    defines_in_transactions: bool
+    """Whether tables, views and columns can be defined inside of a transaction; if not, only what is temporary can."""
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         """Run one statement for its effect."""

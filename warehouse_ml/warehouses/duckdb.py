@@ -44,6 +44,7 @@ class DuckDBWarehouse:
     """
 
     engine = "duckdb"
+    defines_in_transactions = True
 
     def __init__(
         self,
