@@ -106,7 +106,9 @@ def requests(task: str, seed: int = 5, n_versions: int = 1) -> dict[str, Any]:
                 "prediction": kinds[np.minimum(2, (3 * score).astype(int))].tolist(),
                 "label": kinds[np.minimum(2, (3 * truth).astype(int))].tolist(),
             }
-        columns["label"] = [label if is_known else None for label, is_known in zip(columns["label"], known, strict=True)]
+        columns["label"] = [
+            label if is_known else None for label, is_known in zip(columns["label"], known, strict=True)
+        ]
         for name, values in columns.items():
             rows.setdefault(name, []).extend(values)
     return rows
