@@ -83,8 +83,9 @@ def _tell_bytes(catalog: Catalog, node: Node, text: SourceText, as_of: dt.dateti
 
     query = text.text
     if node.id.kind == "model":
-        engine = catalog.target.engine
-        query = read_definition(query, name=node.name, place=node.place, source=text, engine=engine).query
+        query = read_definition(
+            query, name=node.name, place=node.place, source=text, engine=catalog.target.engine
+        ).query
     warehouse = open_warehouse(catalog.project, catalog.target, read_only=True)
     try:
         asked = expand(

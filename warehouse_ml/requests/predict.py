@@ -332,9 +332,7 @@ def open_log(
         ensure_log(warehouse, catalog, node.name)
         columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
         for version in versions:
-            names = features[version.version] = _features(
-                registry.load(version).parameters, columns, requests, version
-            )
+            names = features[version.version] = _features(registry.load(version).parameters, columns, requests, version)
             # Also where nothing is due yet: who joins the log may name its columns from the first version on.
             _add_columns(warehouse, node.name, requests, {name: columns[name] for name in names})
     return features
@@ -403,7 +401,8 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
     if stored.path(n_requests) == "sql":
-        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
+        scoring = stored.scoring_on(warehouse.engine)
+        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
     with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
         warehouse.load(_SCORED, scores, temporary=True)
     return statement(__package__, "scored_rows.sql", warehouse.engine, pending=_PENDING, scored=_SCORED)

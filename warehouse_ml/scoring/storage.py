@@ -295,9 +295,7 @@ def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = (
     return rows
 
 
-def _features(
-    rows: list[dict[str, Any]], categories: list[dict[str, Any]], dialect: str
-) -> tuple[FittedFeature, ...]:
+def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]], dialect: str) -> tuple[FittedFeature, ...]:
     _require(bool(rows), "features", "is empty")
     by_feature: dict[int, list[str]] = {index: [] for index in range(len(rows))}
     for row in categories:
