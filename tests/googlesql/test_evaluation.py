@@ -109,7 +109,9 @@ def requests(task: str, seed: int = 5, n_versions: int = 1) -> dict[str, Any]:
                 "prediction": kinds[np.minimum(2, (3 * score).astype(int))].tolist(),
                 "label": kinds[np.minimum(2, (3 * truth).astype(int))].tolist(),
             }
-        columns["label"] = [label if is_known else None for label, is_known in zip(columns["label"], known, strict=True)]
+        columns["label"] = [
+            label if is_known else None for label, is_known in zip(columns["label"], known, strict=True)
+        ]
         for name, values in columns.items():
             rows.setdefault(name, []).extend(values)
     return rows
@@ -191,7 +193,10 @@ def test_an_evaluation_is_the_same(
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_versions_are_compared_alike(engines: tuple[Warehouse, Warehouse], task: str) -> None:
     found = evaluated_alike(
-        engines, requests(task, n_versions=2), {"task": task, "model": "late", "slices": ["region"], "window": "month"}, n_runs=2
+        engines,
+        requests(task, n_versions=2),
+        {"task": task, "model": "late", "slices": ["region"], "window": "month"},
+        n_runs=2,
     )
     assert found["comparisons"]
 
