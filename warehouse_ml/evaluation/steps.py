@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
-from warehouse_ml.tables import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
