@@ -402,7 +402,8 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
     if stored.path(n_requests) == "sql":
-        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
+        scoring = stored.scoring_on(warehouse.engine)
+        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
     with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
         warehouse.load(_SCORED, scores, temporary=True)
     return statement(__package__, "scored_rows.sql", warehouse.engine, pending=_PENDING, scored=_SCORED)

@@ -16,7 +16,7 @@ from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.compile import compile_scoring, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 
-__all__ = ["REQUEST_COLUMNS", "check_stored_sql", "stored_sql"]
+__all__ = ["REQUEST_COLUMNS", "check_stored_sql", "compiled_sql", "stored_sql"]
 
 REQUEST_COLUMNS = ("request_id", "requested_at")
 """What every request has; the log keeps them apart from the inputs."""
@@ -37,7 +37,7 @@ def stored_sql(parameters: Parameters, forced: str) -> str:
     """
     if scoring_path(parameters, forced=forced, is_stored=True) != "sql":
         return f"-- {_size(parameters)}: this version is scored from its parameters, not by one statement.\n"
-    return _compiled(parameters)
+    return compiled_sql(parameters, parameters.dialect)
 
 
 def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
@@ -48,7 +48,7 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
     ArtifactError
         Saying what it holds instead.
     """
-    if parameters.kept is None and text == _compiled(parameters):
+    if parameters.kept is None and text == compiled_sql(parameters, parameters.dialect):
         return
     try:
         trees = parse(text, dialect=parameters.dialect)
@@ -67,10 +67,11 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
                 raise _refused(place, f"holds {reason[:120]}")
 
 
-def _compiled(parameters: Parameters) -> str:
+def compiled_sql(parameters: Parameters, engine: str) -> str:
+    """Return the prediction as one query over ``wml_input``, in an engine's SQL."""
     inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     query = compile_scoring(parameters, exp.to_table(nodes.INPUT), keep=[*REQUEST_COLUMNS, *inputs])
-    return query.sql(dialect=parameters.dialect, copy=False) + "\n"
+    return query.sql(dialect=engine, copy=False) + "\n"
 
 
 def _size(parameters: Parameters) -> str:
