@@ -5,7 +5,9 @@ A row's hash is each engine's own (`row_hash`), and so is a split that goes by i
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,18 @@ import pytest
 
 from tests.googlesql.both import Both
 from tests.kinds import KINDS
+from tests.googlesql.warehouse import GoogleSqlWarehouse
 from tests.tiny import edit, write
-from tests.wml import wml
+from warehouse_ml.definition import ModelDefinition, read_definition
+from warehouse_ml.errors import DataError
+from warehouse_ml.functions import Context
+from warehouse_ml.training.preprocessing import fit_preprocessing, infer_features
+from warehouse_ml.training.rows import TRAINING_ROWS, RowSummary, read_training_rows, refuse_disguised_labels
+from warehouse_ml.warehouses.base import Relation, Warehouse
+from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 AS_OF = "2024-01-12"
+END = dt.datetime(2024, 1, 12, tzinfo=dt.UTC)
 LATER = "2024-01-15"
 PROVES = (
     "training/all_rows.sql",
@@ -45,8 +55,10 @@ PROVES = (
     "training/record_held_out.sql",
     "training/record_run.sql",
     "training/record_trial.sql",
+    "training/sample.sql",
     "training/snapshot.sql",
     "training/split.sql",
+    "training/transform/derived_columns.sql",
 )
 
 
@@ -107,37 +119,21 @@ def test_a_version_of_equal_rows_is_the_same(both: Both) -> None:
     assert len(tries[0].out.splitlines()) == len(tries[1].out.splitlines())
 
 
-@pytest.mark.parametrize(
-    "name", ["churn_trees", "churn_forest", "amount_linear", "amount_log", "region_linear", "groups", "axes"]
-)
-def test_models_of_every_kind(both: Both, name: str) -> None:
-    model(both, name)
-    both.run("train", name, "--as-of", AS_OF)
-    same_versions(both, name)
-
-
-@pytest.mark.parametrize(
-    ("method", "column"),
-    [("random", ""), ("auto_split", ""), ("no_split", ""), ("custom", "is_late"), ("custom", "side")],
-)
-def test_every_way_to_hold_rows_out(both: Both, method: str, column: str) -> None:
-    split = f"data_split_method = '{method}'" + (f",\n    data_split_col = '{column}'" if column else "")
-    old = "data_split_method = 'seq',\n    data_split_col = 'requested_at'"
-    both.write(lambda folder: edit(folder, "models/churn.sql", old, split))
-    chosen = {
-        "is_late": "case when requests.amount > 10 then requests.amount > 80 end as is_late",
-        "side": "case when requests.amount > 80 then 'EVAL' when requests.amount > 10 then 'Train' end as side",
-    }
-    if column:
-        both.write(lambda folder: edit(folder, "models/churn.sql", "    labels.has", f"    {chosen[column]},\n    labels.has"))
-    both.run("train", "churn", "--as-of", LATER)
-    facts = [version_of(folder, "churn")[0]["split"] for folder in (both.duckdb, both.bigquery)]
-    if method == "random":
-        assert facts[1]["n_train"] + facts[1]["n_eval"] == facts[0]["n_train"] + facts[0]["n_eval"]
-        assert 0.1 < facts[1]["n_eval"] / facts[1]["n_train"] < 0.5
-    else:
-        assert facts[0] == facts[1]
-        same_versions(both, "churn")
+def test_models_of_other_kinds(both: Both) -> None:
+    for name in ("churn_transform", "region_linear", "amount_trees", "groups"):
+        model(both, name)
+    # The label and the weight may be TRANSFORM's own as well.
+    derived = "    has_churned,\n    requested_at", "    not has_churned as has_churned,\n    requested_at"
+    both.write(lambda folder: edit(folder, "models/churn_transform.sql", *derived))
+    both.run("train", "--as-of", AS_OF)
+    for name in ("churn", "region_linear", "amount_trees", "groups"):
+        same_versions(both, name)
+    ours, theirs = (version_of(folder, "churn_transform") for folder in (both.duckdb, both.bigquery))
+    assert theirs[1].pop("language") == [{"dialect": "bigquery"}]
+    for _, tables in (ours, theirs):
+        for row in (*tables["transform"], *tables["features"]):
+            row.pop("frozen", None), row.pop("expression", None)
+    assert close(theirs[1], ours[1])
 
 
 def test_a_search_is_recorded_and_gone_on_with(both: Both) -> None:
@@ -153,39 +149,129 @@ def test_a_search_is_recorded_and_gone_on_with(both: Both) -> None:
     assert both.agree("wml.trials", but=(*own, *json_texts)) == 4
 
 
-def test_what_gives_the_label_away_is_refused_in_the_same_words(both: Both) -> None:
-    both.write(
-        lambda folder: edit(
-            folder, "models/churn.sql", "    labels.has_churned\n", "    labels.has_churned,\n    case when labels.has_churned then 5 else 7 end as told\n"
-        )
+@pytest.fixture(scope="module")
+def warehouses() -> Iterator[tuple[DuckDBWarehouse, GoogleSqlWarehouse]]:
+    n = 700
+    rows = pa.table(
+        {
+            "number": pa.array(range(n)),
+            "asked_at": pa.array([dt.datetime(2024, 1, 1 + row % 9, row % 24, row % 60, tzinfo=dt.UTC) for row in range(n)]),
+            "x": pa.array([None if row % 11 == 0 else (row * 37 % 101) / 7 for row in range(n)]),
+            "city": pa.array([("a", "b", "c")[row * 7 % 3] for row in range(n)]),
+            "late": pa.array([None if row % 50 == 0 else row % 4 == 0 for row in range(n)]),
+            "side": pa.array([None if row % 50 == 0 else ("Train", "EVAL", "test")[row * 13 % 3] for row in range(n)]),
+            "far": pa.array([float("inf") if row == 9 else row / 3 for row in range(n)]),
+            "value": pa.array([(row * 37 % 101) / 7 + row % 13 for row in range(n)]),
+            "yes": pa.array([row * 17 % 5 < 2 for row in range(n)]),
+        }
     )
-    refused = [wml(folder, "train", "churn", "--as-of", AS_OF) for folder in (both.duckdb, both.bigquery)]
-    assert [done.code for done in refused] == [2, 2]
-    assert 'the feature "told" gives the label "has_churned" away' in refused[0].err
-    assert refused[1].err == refused[0].err
-    assert both.agree("wml.training_runs", but=("run_id", "started_at", "duration_seconds", "data_hash")) == 1
+    both = DuckDBWarehouse(threads=1), GoogleSqlWarehouse()
+    for warehouse in both:
+        warehouse.load(Relation("asked"), rows)
+    yield both
+    both[0].close()
 
 
-def test_a_number_that_is_the_label_on_another_scale_is_refused_and_a_constant_is_not(both: Both) -> None:
-    model(both, "amount_linear")
-    scaled = "select requests.amount * 2 + 1 as doubled, 4 as four, requests.amount,"
-    both.write(lambda folder: edit(folder, "models/amount_linear.sql", "select requests.amount,", scaled))
-    refused = [wml(folder, "train", "amount_linear", "--as-of", AS_OF) for folder in (both.duckdb, both.bigquery)]
-    assert ['the feature "doubled" gives' in done.err for done in refused] == [True, True]
+def read(warehouse: Warehouse, options: str, columns: str, label: str = "yes") -> tuple[RowSummary, ModelDefinition]:
+    """Read the training rows of a definition."""
+    kind = "linear_reg" if label == "value" else "logistic_reg"
+    text = f"create model m options (model_type = '{kind}', input_label_cols = ['{label}'] {options}) as\n"
+    text += f"select {columns}, {label} from asked"
+    definition = read_definition(text, name="m", place="m.sql", engine=warehouse.engine)
+    return read_training_rows(Context(warehouse, None, END), definition), definition  # type: ignore[arg-type]
 
 
-def test_a_number_that_is_not_finite_is_refused_in_the_same_words(both: Both) -> None:
-    events = pq.read_table(both.duckdb / "data" / "events.parquet")
-    amounts = events["amount"].to_pylist()
-    amounts[7] = float("inf")
-    both_have(both, events.set_column(events.column_names.index("amount"), "amount", pa.array(amounts)))
-    refused = [wml(folder, "train", "churn", "--as-of", AS_OF) for folder in (both.duckdb, both.bigquery)]
-    assert 'column "amount" is not finite in 1 of' in refused[0].err
-    assert refused[1].err == refused[0].err
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [
+        (", data_split_method = 'seq', data_split_col = 'asked_at', data_split_test_fraction = 0.1", "number, asked_at"),
+        (", data_split_method = 'custom', data_split_col = 'late'", "number, late"),
+        (", data_split_method = 'custom', data_split_col = 'side'", "number, side"),
+        (", data_split_method = 'no_split'", "number, x, city"),
+        (", data_split_method = 'auto_split'", "number, x, city"),
+        (", num_trials = 2, l2_reg = hparam_range(0, 1)", "number, x, city"),
+        (", data_split_method = 'random', data_split_test_fraction = 0.3", "number, x, city"),
+    ],
+)
+def test_rows_are_held_out_as_on_duckdb(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse], options: str, columns: str
+) -> None:
+    summaries, sides = [], []
+    for warehouse in warehouses:
+        summaries.append(read(warehouse, options, columns)[0])
+        rows = warehouse.fetch(f"select number, wml_split from {TRAINING_ROWS.name} order by number").to_pylist()
+        sides.append({row["number"]: row["wml_split"] for row in rows})
+    counts = [(one.n_rows, one.n_train, one.n_eval, one.n_test, one.n_held_out_by_null) for one in summaries]
+    if "random" in options:
+        # By the rows' hash, which is each engine's own.
+        for _, n_train, n_eval, n_test, _ in counts:
+            assert (n_train / 700, n_eval / 700, n_test / 700) == pytest.approx((0.5, 0.2, 0.3), abs=0.06)
+        return
+    assert counts[0] == counts[1]
+    if "seq" in options or "custom" in options:
+        assert {row for row, side in sides[0].items() if sides[1][row] != side} <= set(ties(warehouses[0], options))
 
 
-def both_have(both: Both, events: pa.Table) -> None:
-    from warehouse_ml.warehouses.base import Relation
+def ties(warehouse: DuckDBWarehouse, options: str) -> list[int]:
+    """Return the rows that share their instant with another: which of them comes first, their hash says."""
+    if "seq" not in options:
+        return []
+    return warehouse.fetch("select number from asked qualify count(*) over (partition by asked_at) > 1")["number"].to_pylist()
 
-    pq.write_table(events, both.duckdb / "data" / "events.parquet")
-    both.warehouse.load(Relation("events"), events)
+
+@pytest.mark.parametrize(
+    ("label", "columns", "told"),
+    [
+        ("yes", "number, case when yes then 5 else 7 end as told", 'the feature "told" gives the label "yes" away'),
+        ("value", "number, value * 2 + 1 as told", 'the feature "told" gives the label "value" away'),
+        ("value", "number, 4 as four, 1.5e0 as same", None),
+    ],
+)
+def test_what_gives_the_label_away_is_refused_in_the_same_words(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse], label: str, columns: str, told: str | None
+) -> None:
+    said = []
+    for warehouse in warehouses:
+        rows, definition = read(warehouse, ", data_split_method = 'no_split'", columns, label)
+        features = [name for name in rows.columns if name != label]
+        task = "regression" if label == "value" else "classification"
+        try:
+            refuse_disguised_labels(warehouse, definition, features, rows, task)
+            said.append(None)
+        except DataError as error:
+            said.append(error.what)
+    assert said[1] == said[0]
+    assert (said[0] is None) == (told is None)
+    assert told is None or told in str(said[0])
+
+
+def test_a_number_that_is_not_finite_is_refused_in_the_same_words(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
+) -> None:
+    said = []
+    for warehouse in warehouses:
+        rows, _ = read(warehouse, ", data_split_method = 'no_split'", "number, far")
+        columns = [column for column in infer_features(rows.columns, exclude=["yes"])]
+        with pytest.raises(DataError) as refused:
+            fit_preprocessing(warehouse, TRAINING_ROWS, columns, "linear", split_column="wml_split")
+        said.append(refused.value.what)
+    assert said == ['column "far" is not finite in 1 of 700 training rows, for example inf'] * 2
+
+
+@pytest.mark.parametrize("most", [200, 700])
+def test_a_sample_is_the_rows_of_lowest_hashes(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse], most: int
+) -> None:
+    for warehouse in warehouses:
+        options = ", data_split_method = 'seq', data_split_col = 'asked_at'"
+        everything, definition = read(warehouse, options, "number, asked_at")
+        hashes = warehouse.fetch(f"select wml_row_hash from {TRAINING_ROWS.name}")["wml_row_hash"].to_pylist()
+        rows = read_training_rows(Context(warehouse, None, END), definition, most)  # type: ignore[arg-type]
+        taken = warehouse.fetch(f"select wml_row_hash from {TRAINING_ROWS.name}")["wml_row_hash"].to_pylist()
+        assert rows.n_asked == 700
+        assert rows.is_sample == (most < 700)
+        assert sorted(taken) == sorted(hashes)[: rows.n_rows]
+        assert most - 10 * most**0.5 < rows.n_rows <= most
+        assert (rows.data_hash == everything.data_hash) == (most == 700)
+        again = read_training_rows(Context(warehouse, None, END), definition, most)  # type: ignore[arg-type]
+        assert again == rows

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from tests.googlesql.both import Both
 from tests.googlesql.warehouse import GoogleSqlWarehouse
-from tests.tiny import write
 from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import DefinitionError
 from warehouse_ml.preprocessing_calls import SIGNATURES
@@ -25,7 +22,7 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
 PROVES = ("training/transform/statistics.sql", "training/transform/frequencies.sql")
-# derived_columns.sql is proved by the tests of a project's commands, in test_transform_commands.py.
+# derived_columns.sql is proved by the commands of test_training.py.
 
 ROWS = Relation("asked rows")
 TABLE = pa.table(
