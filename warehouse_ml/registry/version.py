@@ -217,10 +217,10 @@ class StoredVersion:
         check_stored_sql(self.stored_sql, self.parameters, f"{self.version.artifact_uri}/{SCORING}")
         return self.stored_sql
 
-    def path(self, n_rows: int | None = None, *, is_stored: bool = False) -> str:
+    def path(self, n_rows: int | None = None, *, is_stored: bool = False, engine: str = "duckdb") -> str:
         """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""
         forced = str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
-        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored)
+        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored, engine=engine)
 
 
 def write_manifest(version: Version, folder: Path) -> None:
