@@ -254,9 +254,7 @@ def calls_in(
     return list(parse(sql, place=place, at=at, engine=engine).find_all(MlCall))
 
 
-def parse(
-    sql: str, *, place: str, at: Callable[[int | None], str] | None = None, engine: str = "duckdb"
-) -> exp.Expr:
+def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None, engine: str = "duckdb") -> exp.Expr:
     """Parse one statement of rendered SQL.
 
     Parameters
@@ -317,9 +315,7 @@ def start_of(node: exp.Expr) -> int | None:
     return min(starts) if starts else None
 
 
-def _syntax_error(
-    sql: str, error: ParseError | TokenError, at: Callable[[int | None], str], engine: str
-) -> WmlError:
+def _syntax_error(sql: str, error: ParseError | TokenError, at: Callable[[int | None], str], engine: str) -> WmlError:
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else None
     if not details:
         unclosed = _unclosed(sql, engine)

@@ -33,7 +33,21 @@ FORMS = {
     "GradientBoostingClassifier": "yes",
     "HistGradientBoostingRegressor": "count",
 }
-HARD_TEXTS = ["", " ", "it's", 'say "x"', "back\\slash", "`tick`", "new\nline", "tab\t", "né", "😀", "%s", "{{x}}", "\x7f"]
+HARD_TEXTS = [
+    "",
+    " ",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "`tick`",
+    "new\nline",
+    "tab\t",
+    "né",
+    "😀",
+    "%s",
+    "{{x}}",
+    "\x7f",
+]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +143,9 @@ def large(names: tuple[str, ...]) -> pa.Table:
     """
     values = [0.0, -3.5, 5e-324, 1e140, -1e200, LARGEST, -LARGEST, float("inf"), float("nan"), None]
     picked = [row for row in itertools.product(values, repeat=len(names)) if sum(_is_large(value) for value in row) < 2]
-    columns = {name: pa.array(column, pa.float64()) for name, column in zip(names, zip(*picked, strict=True), strict=True)}
+    columns = {
+        name: pa.array(column, pa.float64()) for name, column in zip(names, zip(*picked, strict=True), strict=True)
+    }
     return pa.table({**columns, "number": pa.array(range(len(picked)))})
 
 
@@ -165,7 +181,9 @@ def test_sums_that_no_double_holds_are_infinite_and_no_error(
 def test_distances_that_no_double_holds_are_infinite_and_no_error(
     ours: DuckDBWarehouse, theirs: GoogleSqlWarehouse, distance: Any
 ) -> None:
-    features = tuple(FittedFeature(name, "number", "standard", 0.0, stddev) for name, stddev in (("x", 1.0), ("y", 10.0)))
+    features = tuple(
+        FittedFeature(name, "number", "standard", 0.0, stddev) for name, stddev in (("x", 1.0), ("y", 10.0))
+    )
     centroids = (((1.0,), (0.0,)), ((0.6,), (-0.8,)), ((0.0,), (1.0,)))
     clusters = Clusters(distance, centroids, (1, 1, 1))
     parameters = Parameters("KMEANS", "clustering", "", "", ("1", "2", "3"), features, clusters=clusters)
@@ -204,7 +222,7 @@ def test_what_bigquery_is_asked_is_shorter_than_it_takes(theirs: GoogleSqlWareho
     def of(n_categories: int, n_classes: int) -> Parameters:
         names = tuple(sorted(f"category {row}" for row in range(n_categories)))
         feature = FittedFeature("name", "category", "one_hot", categories=names)
-        weights = tuple(((tuple(float(row) / 7 for row in range(n_categories)),),)) * n_classes
+        weights = ((tuple(float(row) / 7 for row in range(n_categories)),),) * n_classes
         classes = tuple(f"class {row:03}" for row in range(n_classes))
         linear = Linear((0.0,) * n_classes, weights, ((0.0,),) * n_classes)
         return Parameters("LOGISTIC_REG", "multiclass", "y", "VARCHAR", classes, (feature,), linear)

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.googlesql.both import Both
-from tests.kinds import KINDS
 from tests.googlesql.warehouse import GoogleSqlWarehouse
+from tests.kinds import KINDS
 from tests.tiny import edit, write
 from warehouse_ml.definition import ModelDefinition, read_definition
-from warehouse_ml.errors import DataError
+from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.functions import Context
+from warehouse_ml.training.names import check_names
 from warehouse_ml.training.preprocessing import fit_preprocessing, infer_features
 from warehouse_ml.training.rows import TRAINING_ROWS, RowSummary, read_training_rows, refuse_disguised_labels
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -76,7 +77,10 @@ def same_versions(both: Both, model: str, number: int = 1) -> None:
     for name in ("options", "split", "threshold", "warnings", "scoring_path"):
         assert close(theirs[0][name], ours[0][name]), name
     assert list(theirs[0]["columns"]) == list(ours[0]["columns"])
-    texts = [(folder / "artifacts" / model / str(number) / "scoring.sql").read_text() for folder in (both.duckdb, both.bigquery)]
+    texts = [
+        (folder / "artifacts" / model / str(number) / "scoring.sql").read_text()
+        for folder in (both.duckdb, both.bigquery)
+    ]
     # DuckDB's SQL, wherever it was trained; numbers may differ in their last digits.
     assert len(texts[0].split()) == len(texts[1].split())
     assert "`" not in texts[1]
@@ -120,13 +124,14 @@ def test_a_version_of_equal_rows_is_the_same(both: Both) -> None:
 
 
 def test_models_of_other_kinds(both: Both) -> None:
-    for name in ("churn_transform", "region_linear", "amount_trees", "groups"):
+    names = ("churn_transform", "region_linear", "amount_trees", "groups")
+    for name in names:
         model(both, name)
     # The label and the weight may be TRANSFORM's own as well.
     derived = "    has_churned,\n    requested_at", "    not has_churned as has_churned,\n    requested_at"
     both.write(lambda folder: edit(folder, "models/churn_transform.sql", *derived))
-    both.run("train", "--as-of", AS_OF)
-    for name in ("churn", "region_linear", "amount_trees", "groups"):
+    both.run("train", *names, "--as-of", AS_OF)
+    for name in names[1:]:
         same_versions(both, name)
     ours, theirs = (version_of(folder, "churn_transform") for folder in (both.duckdb, both.bigquery))
     assert theirs[1].pop("language") == [{"dialect": "bigquery"}]
@@ -155,7 +160,9 @@ def warehouses() -> Iterator[tuple[DuckDBWarehouse, GoogleSqlWarehouse]]:
     rows = pa.table(
         {
             "number": pa.array(range(n)),
-            "asked_at": pa.array([dt.datetime(2024, 1, 1 + row % 9, row % 24, row % 60, tzinfo=dt.UTC) for row in range(n)]),
+            "asked_at": pa.array(
+                [dt.datetime(2024, 1, 1 + row % 9, row % 24, row % 60, tzinfo=dt.UTC) for row in range(n)]
+            ),
             "x": pa.array([None if row % 11 == 0 else (row * 37 % 101) / 7 for row in range(n)]),
             "city": pa.array([("a", "b", "c")[row * 7 % 3] for row in range(n)]),
             "late": pa.array([None if row % 50 == 0 else row % 4 == 0 for row in range(n)]),
@@ -184,7 +191,10 @@ def read(warehouse: Warehouse, options: str, columns: str, label: str = "yes") -
 @pytest.mark.parametrize(
     ("options", "columns"),
     [
-        (", data_split_method = 'seq', data_split_col = 'asked_at', data_split_test_fraction = 0.1", "number, asked_at"),
+        (
+            ", data_split_method = 'seq', data_split_col = 'asked_at', data_split_test_fraction = 0.1",
+            "number, asked_at",
+        ),
         (", data_split_method = 'custom', data_split_col = 'late'", "number, late"),
         (", data_split_method = 'custom', data_split_col = 'side'", "number, side"),
         (", data_split_method = 'no_split'", "number, x, city"),
@@ -216,7 +226,9 @@ def ties(warehouse: DuckDBWarehouse, options: str) -> list[int]:
     """Return the rows that share their instant with another: which of them comes first, their hash says."""
     if "seq" not in options:
         return []
-    return warehouse.fetch("select number from asked qualify count(*) over (partition by asked_at) > 1")["number"].to_pylist()
+    return warehouse.fetch("select number from asked qualify count(*) over (partition by asked_at) > 1")[
+        "number"
+    ].to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +263,7 @@ def test_a_number_that_is_not_finite_is_refused_in_the_same_words(
     said = []
     for warehouse in warehouses:
         rows, _ = read(warehouse, ", data_split_method = 'no_split'", "number, far")
-        columns = [column for column in infer_features(rows.columns, exclude=["yes"])]
+        columns = infer_features(rows.columns, exclude=["yes"])
         with pytest.raises(DataError) as refused:
             fit_preprocessing(warehouse, TRAINING_ROWS, columns, "linear", split_column="wml_split")
         said.append(refused.value.what)
@@ -275,3 +287,22 @@ def test_a_sample_is_the_rows_of_lowest_hashes(
         assert (rows.data_hash == everything.data_hash) == (most == 700)
         again = read_training_rows(Context(warehouse, None, END), definition, most)  # type: ignore[arg-type]
         assert again == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.b", "'.' is not allowed"), ("say `x`", "'`' is not allowed"), ("_PARTITIONTIME", "BigQuery's own"), ("", "")],
+)
+def test_a_name_that_bigquery_refuses_is_said_before_anything_runs(name: str, told: str) -> None:
+    with pytest.raises(DefinitionError, match=told) as refused:
+        check_names(["number", name], "m.sql:3")
+    assert f'a column called "{name}" cannot be kept by BigQuery' in str(refused.value)
+    check_names(["number", "the count", "Größe", "it's", "a-b", "select", "100%"], "m.sql:3")
+
+
+def test_an_expression_without_a_name_is_refused_by_its_place(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
+) -> None:
+    with pytest.raises(DefinitionError, match="it has no name") as refused:
+        read(warehouses[1], "", "number, x + 1")
+    assert "m.sql" in str(refused.value)

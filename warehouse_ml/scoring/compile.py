@@ -234,7 +234,10 @@ def _smallest(names: Sequence[str]) -> exp.Expr:
     """Return the smallest of several distances; NaN is larger than every number."""
     smallest = exp.Anonymous(this="LEAST", expressions=nodes.kept(names))
     are_nan = [exp.IsNan(this=nodes.column(name)) for name in names]
-    held = [nodes.case([(is_nan, nodes.infinity())], nodes.column(name)) for is_nan, name in zip(are_nan, names, strict=True)]
+    held = [
+        nodes.case([(is_nan, nodes.infinity())], nodes.column(name))
+        for is_nan, name in zip(are_nan, names, strict=True)
+    ]
     least = exp.Anonymous(this="LEAST", expressions=held)
     return Spelled(
         this=smallest,

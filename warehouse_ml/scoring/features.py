@@ -160,9 +160,7 @@ def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr
         case "timestamp":
             # A DATETIME of BigQuery is no instant before it is said to be in UTC.
             instant = exp.cast(column.copy(), exp.DataType.Type.TIMESTAMPTZ)
-            micros = nodes.double(
-                Spelled(this=exp.UnixMicros(this=column), bigquery=exp.UnixMicros(this=instant))
-            )
+            micros = nodes.double(Spelled(this=exp.UnixMicros(this=column), bigquery=exp.UnixMicros(this=instant)))
             return exp.Div(this=micros, expression=nodes.number(1e6))
         case "number":
             value = nodes.double(column)

@@ -213,9 +213,7 @@ def ngrams(operand: exp.Expr, sizes: tuple[int, int], separator: str) -> exp.Exp
     lengths = _range(
         exp.Literal.number(sizes[0]), exp.Anonymous(this="LEAST", expressions=[exp.Literal.number(sizes[1]), left])
     )
-    runs = _transformed(
-        _range(exp.Literal.number(1), n_tokens), start, _transformed(lengths, length, joined)
-    )
+    runs = _transformed(_range(exp.Literal.number(1), n_tokens), start, _transformed(lengths, length, joined))
     flat = exp.Anonymous(this="FLATTEN", expressions=[runs])
     return Spelled(this=flat, bigquery=elements.ngrams(as_texts(operand), sizes, separator))
 

@@ -13,6 +13,7 @@ from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import statement
+from warehouse_ml.training.names import check_names
 from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -111,6 +112,8 @@ def read_training_rows(context: Context, definition: ModelDefinition, most: int 
     query = expand(definition.query, context, place=definition.place, at=definition.query_at)
     sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
     with placing(query, warehouse):
+        if warehouse.engine == "bigquery":
+            check_names(warehouse.columns(query.sql), definition.query_place)
         warehouse.run(sql)
     selected = warehouse.columns(all_of(warehouse, _READ))
     del selected[ROW_HASH]

@@ -93,9 +93,14 @@ def fit_transform(
         TransformOutput(item.name, item.text, texts[item.name], item.name.casefold() not in taken, dialect)
         for item in items
     )
-    read = {name for output in outputs if output.is_feature for name in columns_in(parse_scalar(output.frozen, dialect))}
+    read = {
+        name for output in outputs if output.is_feature for name in columns_in(parse_scalar(output.frozen, dialect))
+    }
     read |= {
-        name for feature in features if feature.expression for name in columns_in(parse_scalar(feature.expression, dialect))
+        name
+        for feature in features
+        if feature.expression
+        for name in columns_in(parse_scalar(feature.expression, dialect))
     }
     inputs = tuple(InputColumn(name, input_kind(kind)) for name, kind in rows.columns.items() if name in read)
     return FittedTransform(outputs, features, inputs, [warning for one in frozen for warning in one.warnings])

@@ -110,9 +110,7 @@ def expand_items(items: Sequence[TransformItem], columns: Iterable[str], place: 
         left_out = {_named(node.name, known, item, place) for node in item.expression.args.get("except_") or ()}
         for name in known.values():
             if name not in left_out:
-                expanded.append(
-                    _starred(item, name)
-                )
+                expanded.append(_starred(item, name))
     seen: set[str] = set()
     for item in expanded:
         if item.name.casefold() in seen:
