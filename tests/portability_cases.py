@@ -165,6 +165,10 @@ DUCKDB: dict[str, tuple[str, str]] = {
         "select id, unnest(items) as a from t",
         "select t.id, i as a from t {{ cross_join_elements('t.items', 'i') }}",
     ),
+    "unnest-alias": (
+        "select id, i from t, unnest(items) as rows(i)",
+        "select t.id, i from t {{ cross_join_elements('t.items', 'i') }}",
+    ),
     "struct-literal": ("select {'a': n} as b from t", "select {{ record({'a': 'n'}) }} as b from t"),
     "json-arrow": (
         """select '{"a": "b"}' ->> '$.a' as a""",

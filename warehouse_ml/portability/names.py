@@ -75,8 +75,12 @@ _OWN: dict[str, dict[str, str]] = {
 
 # What the other engine has as well, and means otherwise or not at all.
 _SHARED = {
-    "duckdb": "format last_day percentile_cont percentile_disc json_extract range row date_sub last first list flatten map",
-    "bigquery": "date_sub array_length array_concat to_base64 to_hex sha512 rand timestamp datetime json_value bit_count",
+    "duckdb": """
+        format last_day percentile_cont percentile_disc json_extract range row date_sub last first list flatten map
+    """,
+    "bigquery": """
+        date_sub array_length array_concat to_base64 to_hex sha512 rand timestamp datetime json_value bit_count
+    """,
 }
 
 

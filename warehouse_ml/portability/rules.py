@@ -319,6 +319,12 @@ _ALL = (
         "unnest-in-select", "select unnest(x)", "BigQuery has it in FROM alone", "{{ cross_join_elements(x, 'item') }}"
     ),
     Rule(
+        "unnest-alias",
+        "from unnest(x) as rows(item)",
+        "BigQuery calls the elements by the alias, and knows no names behind it",
+        "{{ cross_join_elements(x, 'item') }}",
+    ),
+    Rule(
         "struct-literal",
         "{'a': x}, struct_pack, struct(x as a)",
         "each engine has its own",
