@@ -216,8 +216,9 @@ def _window(node: exp.Expr, reading: Reading) -> Found:
         if isinstance(part, exp.Div) or (part.type is not None and part.type.this in exp.DataType.FLOAT_TYPES):
             yield "partition-by-double", part
     spec = node.args.get("spec")
-    sides = [spec.args.get(side) for side in ("start", "end")] if spec is not None else []
-    if any(isinstance(side, exp.Interval) for side in sides) and str(spec.args.get("kind")).upper() == "RANGE":
+    if spec is None or str(spec.args.get("kind")).upper() != "RANGE":
+        return
+    if any(isinstance(spec.args.get(side), exp.Interval) for side in ("start", "end")):
         yield "range-interval", node
 
 
