@@ -55,6 +55,8 @@ ORDER = (
     "docs/format.md",
     "docs/experiments.md",
     "docs/portability.md",
+    "docs/bigquery.md",
+    "docs/engines.md",
     "docs/cli.md",
     "docs/README.md",
 )

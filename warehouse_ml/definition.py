@@ -147,7 +147,7 @@ def read_definition(
         return partial(source.at, _start_of(tokens, word))
 
     written, clause = _properties(tree, at)
-    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source)
+    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source, engine)
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = written.get("MODEL_TYPE", "")

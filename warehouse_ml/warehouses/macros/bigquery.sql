@@ -143,6 +143,12 @@ cast(sum(cast({{ expression }} as bignumeric)) as string)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
+{#- Of the session alone: a name without it would be a table of the dataset where there is no such one, which nothing may drop in
+    a transaction. -#}
+{%- macro drop_scratch(name) -%}
+drop table if exists _session.{{ name }}
+{%- endmacro -%}
+
 {#- A window function over all rows in the order of one number. The first macro ends the query that is read, the second
     stands behind the function; a running total is told so. -#}
 {%- macro sorted_first(key) -%}
@@ -303,6 +309,14 @@ case
         ', '
     )
 end
+{%- endmacro -%}
+
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. A query that says when, or of whom, reads and is billed for those alone. -#}
+{%- macro table_layout(at, period, columns) %}
+
+partition by {{ period_start(at, period) }}
+cluster by {{ columns | join(', ') }}
 {%- endmacro -%}
 
 {#- What a table is, in words that its engine keeps beside it. -#}

@@ -137,6 +137,11 @@ cast(sum(cast({{ expression }} as hugeint)) as varchar)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
+{#- Takes away what `create_scratch` made, if it is there. -#}
+{%- macro drop_scratch(name) -%}
+drop table if exists {{ name }}
+{%- endmacro -%}
+
 {#- A window function over all rows in the order of one number. The engine sorts once, below the function, and counts
     through what comes out: written as a window of its own it would carry every column through a slower sort. The first
     macro ends the query that is read, the second stands behind the function; a running total is told so. -#}
@@ -294,6 +299,11 @@ case
         ', '
     )
 end
+{%- endmacro -%}
+
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. This engine keeps the rows as they come, and knows the span of each block. -#}
+{%- macro table_layout(at, period, columns) -%}
 {%- endmacro -%}
 
 {#- What a table is, in words that its engine keeps beside it. -#}
