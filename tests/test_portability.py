@@ -46,7 +46,7 @@ def test_the_project_that_init_writes_is_clean(tmp_path: Path) -> None:
 # The demo asks DuckDB, in DuckDB's words.
 QUESTIONS = {
     "missed": {"asof-join", "type-name"},
-    "over_time": {"asof-join", "date-trunc", "text-function"},
+    "over_time": {"asof-join", "date-trunc", "text-function", "time-text"},
     "retrained": {"aggregate-filter"},
 }
 
