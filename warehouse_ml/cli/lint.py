@@ -53,8 +53,12 @@ def command(files: tuple[Path, ...], target: str | None, level: str, output: str
     ]
     print_rows([finding.row() for finding in found], output, list(COLUMNS))
     n_files = len({finding.place.partition(":")[0] for finding in found})
-    note(f"{len(found)} found in {n_files} files" if found else "nothing found")
+    note(f"{len(found)} found in {n_files} file{_s(n_files)}" if found else "nothing found")
     return 1 if found else 0
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"
 
 
 COLUMNS = ("level", "code", "place", "construct", "why", "fix")
