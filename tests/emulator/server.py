@@ -95,7 +95,7 @@ async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any
         query["query"] = "select 1 as not_made"
     if "query" in query:
         query["query"] = _cut_weeks(query["query"])
-        ctx.engine.execute("create macro if not exists wml_week(at) as date_trunc('week', at)")
+        ctx.engine.execute("create macro if not exists wml_week(x) as date_trunc('week', x)")
     job_id = body.get("jobReference", {}).get("jobId")
     if job_id and not body.get("configuration", {}).get("dryRun"):
         if job_id in _taken:
