@@ -13,6 +13,12 @@ settings.register_profile("steady", derandomize=True, deadline=None, max_example
 settings.load_profile("steady")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bigquery", "a real project of Google Cloud: pytest -m bigquery --project my-project")
+    group.addoption("--project", help="Its id; datasets are made in it and dropped again.")
+    group.addoption("--location", help="Where they are made, such as EU.")
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """The folder of a small project that builds, trains and evaluates."""

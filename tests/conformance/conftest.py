@@ -5,20 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.adapters import ADAPTERS, Engine, bigquery_emulator, duckdb
+from tests.conformance.adapters import ADAPTERS, Engine, bigquery_emulator, bigquery_project, duckdb
 from tests.emulator.start import Emulator
 from warehouse_ml.warehouses.base import Warehouse
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" not in metafunc.fixturenames:
+        return
+    adapters: list[object] = sorted(ADAPTERS)
+    if metafunc.config.getoption("--project"):
+        adapters.append(pytest.param("google", marks=pytest.mark.bigquery))
+    metafunc.parametrize("engine", adapters, indirect=True)
+
+
+@pytest.fixture
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty warehouse of each engine."""
     if request.param == "duckdb":
-        with duckdb(tmp_path) as found:
-            yield found
-        return
-    server: Emulator = request.getfixturevalue("bigquery_server")
-    with bigquery_emulator(tmp_path, server) as found:
+        opening = duckdb(tmp_path)
+    elif request.param == "google":
+        opening = bigquery_project(request.config.getoption("--project"), request.config.getoption("--location"))
+    else:
+        server: Emulator = request.getfixturevalue("bigquery_server")
+        opening = bigquery_emulator(tmp_path, server)
+    with opening as found:
         yield found
 
 

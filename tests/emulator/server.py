@@ -11,6 +11,7 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 - a description set by ALTER TABLE is told by tables.get;
 - a job counts bytes: a million for each word FROM, where it says 0;
 - the rows of a large result are a table that the Storage Read API reads;
+- BIGNUMERIC keeps its whole digits: as text, a whole number has no decimal point;
 - the spatial extension, which it loads from the network, is left out.
 """
 
@@ -29,6 +30,8 @@ from bqemulator.jobs import executor
 from bqemulator.sql.rewriter import default_dataset
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
+from sqlglot import exp
+from sqlglot.generators.duckdb import DuckDBGenerator
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
 _TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
@@ -178,6 +181,10 @@ def _told(meta: Any, *others: Any, **names: Any) -> dict[str, Any]:
 executor._copy_table_into_destination = _replaced
 executor._apply_load_write_disposition = _emptied
 tables._table_to_rest = _told
+DuckDBGenerator.TYPE_PARAM_SETTINGS = {
+    **DuckDBGenerator.TYPE_PARAM_SETTINGS,
+    exp.DataType.Type.BIGDECIMAL: ((38, 0), (38, 38)),
+}
 DuckDBEngine._load_spatial = lambda *_, **__: None
 
 if __name__ == "__main__":

@@ -148,9 +148,10 @@ ELSEWHERE = {
     "sorted_first": "over_sorted",
     "create_query_function": "tests/googlesql/test_tables.py",
     "describe_table": "tests/googlesql/test_tables.py",
-    "read_file": "tests/test_conformance.py",
+    "read_file": "tests/conformance/test_conformance.py",
     "read_parquet": "tests/googlesql/test_registry_views.py",
     "read_parquet_in_order": "tests/googlesql/test_registry_views.py",
+    "table_layout": "tests/googlesql/test_tables.py",
 }
 """Macros that a statement of the toolkit shows at work, and where."""
 

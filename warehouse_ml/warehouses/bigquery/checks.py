@@ -69,7 +69,7 @@ def _look(settings: BigQuerySettings) -> Generator[Check, None, None]:
     yield found
     if found.outcome == "failed":
         return
-    patience = Patience(seconds=20, attempts=1)
+    patience = Patience(seconds=5, attempts=1)
     warehouse = BigQueryWarehouse(settings, client=client_of(settings), patience=patience)
     try:
         yield checked("jobs", lambda: _asks(warehouse))
