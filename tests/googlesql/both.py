@@ -60,7 +60,7 @@ class Both:
         """Return the rows of a query that both engines understand, in any order."""
         with duckdb.connect(str(self.duckdb / "warehouse.duckdb"), read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            ours = connection.execute(query).to_arrow_table()
+            ours = connection.sql(query).to_arrow_table()
         return _plain(ours), _plain(self.warehouse.fetch(query))
 
     def agree(self, table: str, *, but: tuple[str, ...] = (), within: float = 1e-9) -> int:
