@@ -177,10 +177,10 @@ class GoogleSql:
         folders = {}
         for number, (name, content) in enumerate(tables.items(), start=1):
             place = catalog
-            for part in name[:-1] if nested else ():
-                if part not in folders:
-                    folders[part] = catalog.catalog.add(name=part)
-                place = folders[part]
+            for depth in range(1, len(name)) if nested else ():
+                if name[:depth] not in folders:
+                    folders[name[:depth]] = place.catalog.add(name=name[depth - 1])
+                place = folders[name[:depth]]
             table = place.table.add(name=name[-1] if nested else ".".join(name), serialization_id=number)
             for column, kind in content.columns:
                 table.column.add(name=column).type.CopyFrom(kind)
