@@ -179,11 +179,11 @@ def cut(profile: Mapping[str, Any]) -> Pieces:
     quantiles = _Quantiles(values, shares, n_cells=max(_FEWEST_CELLS, min(_MOST_CELLS, n_rows // _ROWS_PER_CELL)))
     # A value that is a quantile twice stands alone: it would make one cell of a large part of the rows.
     alone = {value for value, n in Counter(values).items() if n > 1}
-    pieces: tuple[Piece, ...] = ()
-    if len(alone) <= 1:
-        pieces = tuple(_pieces(quantiles, sorted(alone) or [edges[4]], alone))
-    if not pieces or quantiles.unevenness(pieces) > _MOST_UNEVEN:
-        pieces = tuple(_pieces(quantiles, sorted({*edges, *alone}), alone))
+    few = sorted(alone) if len(alone) == 1 else [edges[4], *alone]
+    for ends in (few, [edges[1], edges[4], edges[7], *alone], [*edges, *alone]):
+        pieces = tuple(_pieces(quantiles, sorted({*ends}), alone))
+        if quantiles.unevenness(pieces) <= _MOST_UNEVEN:
+            break
     return Pieces(pieces, edges, stddev)
 
 
@@ -195,9 +195,10 @@ class _Quantiles:
     shares: Sequence[float]
     n_cells: int
 
-    def share(self, value: float) -> float:
-        """The share of rows up to one of the values."""
-        return max(share for at, share in zip(self.values, self.shares, strict=True) if at == value)
+    def share(self, value: float, *, is_below: bool = False) -> float:
+        """The share of rows up to one of the values, or about that below it."""
+        found = [share for at, share in zip(self.values, self.shares, strict=True) if at == value]
+        return min(found) if is_below else max(found)
 
     def value(self, share: float) -> float:
         """A value that about this share of the rows does not exceed."""
@@ -210,9 +211,11 @@ class _Quantiles:
         """How many times more rows the cell of a row holds, on average, than if all cells held as many."""
         column = Pieces(tuple(pieces), (), None)
         found = 0.0
+        alone = {piece.start for piece in pieces if piece.form == "value"}
         pairs = itertools.pairwise(zip(self.values, self.shares, strict=True))
         for (low, before), (high, after) in pairs:
-            if low < high:
+            # Below a value that stands alone, most of these rows are of that value.
+            if low < high and high not in alone:
                 n_cells = max(1, column._piece(high).cell(high) - column._piece(low).cell(low))
                 found += (after - before) ** 2 / n_cells
         return found * self.n_cells
@@ -236,14 +239,15 @@ def _pieces(quantiles: _Quantiles, ends: Sequence[float], alone: set[float]) -> 
 
     before, share = None, 0.0
     for end in ends:
-        reached = quantiles.share(end)
+        reached = quantiles.share(end, is_below=end in alone)
         if before is None:
-            yield piece("below", end, end, reached, _distance(end - quantiles.value(reached / 2), end - quantiles.values[0]))
+            half = end - quantiles.value(reached / 2)
+            yield piece("below", end, end, reached, _distance(half, end - quantiles.values[0]))
         else:
             yield piece("between", before, end, reached - share, end - before)
         if end in alone:
             yield piece("value", end, end, 0.0, None)
-        before, share = end, reached
+        before, share = end, quantiles.share(end)
     last = ends[-1]
     half = quantiles.value((1 + share) / 2) - last
     yield piece("above", last, None, 1 - share, _distance(half, quantiles.values[-1] - last))
