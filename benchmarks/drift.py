@@ -1,8 +1,8 @@
 """Drift of 20 numeric and 5 categorical inputs: ours, in the warehouse, against scipy over pandas.
 
 Both compute PSI, the Jensen-Shannon divergence, L-infinity, chi-square, the Kolmogorov-Smirnov distance and the
-Wasserstein distance, the last two exactly. Ours reads both sides from a table and writes its results to one; reading the
-rows is no part of scipy's time. It is measured twice: with the reference read anew, and with its profile kept from
+Wasserstein distance, the last two exactly. Ours reads both sides from a table and writes its results to one; reading
+the rows is no part of scipy's time. It is measured twice: with the reference read anew, and with its profile kept from
 before, as in each later window. Medians of rounds in which the sides take turns.
 """
 

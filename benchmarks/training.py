@@ -83,7 +83,7 @@ def write_project(folder: Path, n_rows: int) -> None:
 
 def train_ours(folder: Path, model: str) -> dict[str, float]:
     """Return the seconds of each step."""
-    from warehouse_ml.loop import train_step
+    from warehouse_ml.loop.learning import train_step
     from warehouse_ml.session import open_session
 
     steps: list[tuple[str, float]] = []

@@ -382,7 +382,7 @@ def _state(root: Path) -> dict[str, object]:
 
 def test_ctrl_c_at_every_step_leaves_nothing_behind(trained: Path, tmp_path: Path) -> None:
     from warehouse_ml.cli.options import AS_OF
-    from warehouse_ml.loop import run_job
+    from warehouse_ml.loop.job import run_job
     from warehouse_ml.session import open_session
 
     clock = AS_OF.convert(LATER, None, None)

@@ -46,7 +46,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.tiny import END
-from warehouse_ml.loop import train_step
+from warehouse_ml.loop.learning import train_step
 from warehouse_ml.session import open_session
 
 def say(step):

@@ -20,7 +20,8 @@ from warehouse_ml.catalog import Catalog
 from warehouse_ml.due.names import _template
 from warehouse_ml.errors import SqlError, TemplateError, WmlError
 from warehouse_ml.functions import Reader
-from warehouse_ml.loop import build_step, train_step
+from warehouse_ml.loop.learning import train_step
+from warehouse_ml.loop.steps import build_step
 from warehouse_ml.project import load_project
 from warehouse_ml.registry import CHAMPION, Alias
 from warehouse_ml.rules import ask, record

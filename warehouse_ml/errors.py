@@ -12,6 +12,7 @@
     ├── SqlError                   a statement that the warehouse does not understand; carries its SQL
     └── StorageError            3  what the user's files cannot put right
         ├── WarehouseError         the warehouse refused or failed; carries its SQL
+        │   └── TooManyBytesError  1  a limit of the user's own refused a job before it ran
         └── ArtifactError          a stored version is missing a part or was changed
 
 A message has four parts, each on its own line when there is something to say: the place and what is wrong, what
@@ -33,6 +34,7 @@ __all__ = [
     "SqlError",
     "StorageError",
     "TemplateError",
+    "TooManyBytesError",
     "VersionNotFoundError",
     "WarehouseError",
     "WmlError",
@@ -164,6 +166,8 @@ class WarehouseError(StorageError):
     ----------
     sql : str, optional
         The statement that failed, as it was sent.
+    is_retryable : bool
+        Whether the same step may well succeed when it is run again.
     """
 
     def __init__(
@@ -174,9 +178,17 @@ class WarehouseError(StorageError):
         place: str | None = None,
         has: Iterable[str] | None = None,
         hint: str | None = None,
+        is_retryable: bool = False,
     ) -> None:
         super().__init__(what, place=place, has=has, hint=hint)
         self.sql = sql
+        self.is_retryable = is_retryable
+
+
+class TooManyBytesError(WarehouseError):
+    """A job would have read more than its user allows; it was not run."""
+
+    exit_code = 1
 
 
 class ArtifactError(StorageError):

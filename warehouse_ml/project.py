@@ -32,7 +32,7 @@ _SETTINGS: dict[str, type] = {
     "vars": dict,
     "artifacts": dict,
 }
-ENGINES = ("duckdb",)
+ENGINES = ("duckdb", "bigquery")
 """The engines there is an adapter for."""
 
 
@@ -53,6 +53,17 @@ class Target:
     name: str
     engine: str
     settings: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        """Where errors say that its settings are."""
+        return f"{SETTINGS_FILE}: [targets.{self.name}]"
+
+    @property
+    def schema(self) -> str | None:
+        """What its relations must be qualified with in a view; None where their names alone do."""
+        dataset = self.settings.get("dataset") if self.engine == "bigquery" else None
+        return dataset if isinstance(dataset, str) else None
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ class Project:
         if target.engine not in ENGINES:
             raise ProjectError(
                 f'no adapter for the engine "{target.engine}" in this release',
-                place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+                place=target.place,
                 has=ENGINES,
                 hint="run on DuckDB: --target duckdb",
             )
@@ -285,7 +296,7 @@ def _sources(
     by_target: dict[str, Mapping[str, str]] = {}
     for name, value in table.items():
         if isinstance(value, dict):
-            if name not in targets and name not in ("bigquery", *ENGINES):
+            if name not in targets and name not in ENGINES:
                 raise ProjectError(
                     f"[sources.{name}] is for a target that is not there", place=SETTINGS_FILE, has=sorted(targets)
                 )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import ProjectError, WarehouseError
 from warehouse_ml.functions import Reader, install_predictions
-from warehouse_ml.project import SETTINGS_FILE, Project, Target, load_project
+from warehouse_ml.project import Project, Target, load_project
 from warehouse_ml.registry import Registry, StoredVersion
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.base import Warehouse
+from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,16 +96,31 @@ def open_warehouse(project: Project, target: Target, *, read_only: bool = False)
     WarehouseError
         If it cannot be opened, or is to be read only and is not there.
     """
+    if target.engine == "bigquery":
+        return _open_bigquery(target, read_only=read_only)
     from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
     path = project.root / str(target.settings.get("path", "warehouse.duckdb"))
     if not path.parent.is_dir():
         raise ProjectError(
             f"there is no folder {path.parent.name}/ for the warehouse {path.name}",
-            place=f"{SETTINGS_FILE}: [targets.{target.name}]",
+            place=target.place,
             hint="make it, or set another path",
         )
     if read_only and not path.exists():
         raise WarehouseError("there is no warehouse yet", place=path.name, hint="build it: wml build")
     threads = target.settings.get("threads")
     return DuckDBWarehouse(path, name=target.name, read_only=read_only, threads=threads)
+
+
+def _open_bigquery(target: Target, *, read_only: bool) -> Warehouse:
+    settings = bigquery_settings(target.settings, target.place)
+    try:
+        from warehouse_ml.warehouses.bigquery.warehouse import BigQueryWarehouse
+    except ImportError as error:
+        raise ProjectError(
+            f'the package "{error.name}" is not installed, and the target "{target.name}" needs it',
+            place=target.place,
+            hint='pip install "warehouse-ml[bigquery]"',
+        ) from None
+    return BigQueryWarehouse(settings, name=target.name, read_only=read_only)

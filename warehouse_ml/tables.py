@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 import tempfile
@@ -14,18 +15,29 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 
-from warehouse_ml.templates import statement, statements
+from warehouse_ml.templates import macro_source, statement, statements
 from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["add_columns", "all_of", "ensure_tables", "one_row", "run_file", "spooled", "undone"]
+__all__ = [
+    "add_columns",
+    "all_of",
+    "ensure_tables",
+    "named_rows",
+    "one_row",
+    "rows_of",
+    "run_file",
+    "spooled",
+    "undone",
+]
 
 _HERE = "warehouse_ml.warehouses"
 _TABLE = "create table if not exists "
 _MADE_BY = ("schema.sql", "tables.sql", "resliced.sql")
 _TELLING = "evaluations"
+_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -34,12 +46,12 @@ def ensure_tables(warehouse: Warehouse) -> None:
     One of the tables says which release made them all, and what they are: as long as it is this one and all are there,
     there is nothing to do, and most commands are spared a tenth of a second.
     """
-    made_of = [files(_HERE) / name for name in (*_MADE_BY, f"macros/{warehouse.engine}.sql")]
-    digest = hashlib.md5(b"".join(file.read_bytes() for file in made_of), usedforsecurity=False).hexdigest()
+    made_of = [(files(_HERE) / name).read_text(encoding="utf-8") for name in _MADE_BY]
+    made_of.append(macro_source(warehouse.engine))
+    digest = hashlib.md5("".join(made_of).encode(), usedforsecurity=False).hexdigest()
     there = warehouse.kinds(WML)
     if _TELLING in there:
-        found = warehouse.fetch(statement(_HERE, "table_told.sql", warehouse.engine, name=_TELLING)).to_pylist()
-        told = found[0]["told"].split() if found else []
+        told = (warehouse.description(wml_table(_TELLING)) or "").split()
         if told[:1] == [digest] and set(told[1:]) <= set(there):
             return
     with warehouse.transaction():
@@ -58,8 +70,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
         run_file(warehouse, _HERE, "resliced.sql")
         # Request logs and what stands on them come and go; the rest is always there.
         names = [name for name in sorted(warehouse.kinds(WML)) if not name.startswith("request_log")]
-        told = " ".join([digest, *names])
-        warehouse.run(statement(_HERE, "tell_table.sql", warehouse.engine, name=_TELLING, told=told))
+        words = " ".join([digest, *names])
+        warehouse.run(statement(_HERE, "tell_table.sql", warehouse.engine, name=_TELLING, told=words))
 
 
 def add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr | str) -> None:
@@ -89,8 +101,32 @@ def all_of(warehouse: Warehouse, relation: Relation) -> str:
 
 def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None) -> dict[str, Any]:
     """Return the first row of a query that always has one."""
-    row: dict[str, Any] = warehouse.fetch(sql, parameters).to_pylist()[0]
-    return row
+    return named_rows(warehouse.fetch(sql, parameters))[0]
+
+
+def named_rows(rows: pa.Table) -> list[dict[str, Any]]:
+    """Return each row of a table by the names of its columns; instants are in UTC."""
+    return [dict(zip(rows.column_names, row, strict=True)) for row in rows_of(rows)]
+
+
+def rows_of(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a table; instants are in UTC.
+
+    Several times as fast as Arrow makes datetimes, and without pandas, which it imports for the first of them.
+    """
+    return zip(*(_values(column) for column in rows.columns), strict=True)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    kind = column.type
+    if not pa.types.is_timestamp(kind) or kind.unit != "us":
+        values: list[Any] = column.to_pylist()
+        return values
+    epoch = _EPOCH.replace(tzinfo=dt.UTC) if kind.tz else _EPOCH
+    instants = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
+    return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
 
 
 @contextmanager

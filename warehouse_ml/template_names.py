@@ -12,7 +12,7 @@ from warehouse_ml import templates
 from warehouse_ml.errors import GraphError, ProjectError, TemplateError, did_you_mean
 from warehouse_ml.graph import NodeId
 from warehouse_ml.project import SETTINGS_FILE, Project, Target
-from warehouse_ml.warehouses.base import wml_table
+from warehouse_ml.warehouses.base import Relation, wml_table
 
 __all__ = ["BEGINNING", "Clock", "Reading", "is_file", "matches", "template_names"]
 
@@ -100,7 +100,8 @@ def template_names(
                 hint=f"its logged predictions are request_log('{name}')" if is_model else did_you_mean(name, known),
             )
         reading.needs.add(NodeId("relation", found))
-        return str(ident(found))
+        # Where a view needs whole names, the dataset is where its target is, and no part of what it says.
+        return str(ident(found if reading.is_for_hash or target.schema is None else Relation(found, target.schema)))
 
     def source(name: str) -> str:
         value = project.source(name, target.name)
@@ -110,7 +111,7 @@ def template_names(
         _check_source_file(project, name, value)
         # A hash of the text must not change when the project is moved.
         path = value if reading.is_for_hash else (project.root / value).as_posix()
-        return _reader(path) + "(" + templates.literal(path, engine) + ")"
+        return str(templates.environment(engine).globals["read_file"](path))  # type: ignore[operator]
 
     def request_log(model: str) -> str:
         found = models.get(model.lower())
@@ -173,10 +174,3 @@ def matches(root: Path, value: str) -> list[Path]:
         pattern = path.relative_to(base).as_posix()
         return sorted(base.glob(pattern))
     return [path] if path.is_file() else []
-
-
-def _reader(path: str) -> str:
-    lower = path.lower()
-    if lower.endswith(".parquet"):
-        return "read_parquet"
-    return "read_csv" if ".csv" in lower else "read_json"

@@ -22,8 +22,10 @@ from warehouse_ml.template_cache import compiled
 from warehouse_ml.warehouses.base import WML, Relation
 
 __all__ = [
+    "ENGINES",
     "environment",
     "literal",
+    "macro_source",
     "macros",
     "missing",
     "render",
@@ -33,6 +35,10 @@ __all__ = [
 ]
 
 
+ENGINES = ("bigquery", "duckdb")
+"""The engines there are macros for."""
+
+_SHARED = "shared.sql"
 _MOST_RENDERED = 2048
 _rendered: dict[tuple[str, str, str, str], str] = {}
 
@@ -56,12 +62,25 @@ def environment(engine: str) -> jinja2.Environment:
     env.filters["ident"] = lambda name: _ident(name, engine)
     env.filters["literal"] = lambda value: literal(value, engine)
     env.filters["wml"] = lambda name: _ident(Relation(name, WML), engine)
-    macro_file = files("warehouse_ml.warehouses") / "macros" / f"{engine}.sql"
-    if not macro_file.is_file():
-        raise TemplateError(f'no macros for the engine "{engine}"', has=["duckdb"])
-    module = compiled(env, macro_file.read_text(encoding="utf-8"), engine).module
+    module = compiled(env, macro_source(engine), engine).module
     env.globals.update({name: value for name, value in vars(module).items() if not name.startswith("_")})
     return env
+
+
+@lru_cache(maxsize=8)
+def macro_source(engine: str) -> str:
+    """Return the portable macros of an engine: its own file, and what every engine writes alike.
+
+    Raises
+    ------
+    TemplateError
+        If there is no macro file for the engine.
+    """
+    folder = files("warehouse_ml.warehouses") / "macros"
+    own = folder / f"{engine}.sql"
+    if not own.is_file():
+        raise TemplateError(f'no macros for the engine "{engine}"', has=ENGINES)
+    return own.read_text(encoding="utf-8") + (folder / _SHARED).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
-from warehouse_ml.tables import all_of, run_file
+from warehouse_ml.tables import all_of, named_rows, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -92,7 +92,7 @@ def build(
     """
     last = {
         row["relation"]: row
-        for row in warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)).to_pylist()
+        for row in named_rows(warehouse.fetch(statement(__package__, "builds.sql", warehouse.engine)))
     }
     kinds = warehouse.kinds()
     nodes = list(nodes)

@@ -9,9 +9,10 @@ select
     {{ param('relation') }},
     {{ param('sql') }},
     {{ param('upstream') }},
-    {{ param('git_commit') }},
-    {{ param('git_is_dirty') }},
+    cast({{ param('git_commit') }} as {{ type('string') }}),
+    cast({{ param('git_is_dirty') }} as {{ type('bool') }}),
     {{ param('first_built_at') }}
+from (select 1 as one) as always
 where {{ param('definition_hash') }} not in (
     select definitions.definition_hash
     from {{ 'definitions' | wml }} as definitions

@@ -27,7 +27,7 @@ def command(
     SELECT names what to build: name, +name (with all it needs), name+ (with all that needs it). Everything by
     default. What is up to date is left alone.
     """
-    from warehouse_ml.loop import build_step
+    from warehouse_ml.loop.steps import build_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

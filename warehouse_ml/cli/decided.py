@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from warehouse_ml.cli.output import note, print_rows
 
 if TYPE_CHECKING:
-    from warehouse_ml.loop import Decision
+    from warehouse_ml.loop.deciding import Decision
 
 __all__ = ["print_decision"]
 

@@ -34,7 +34,8 @@ def command(folder: Path, weeks: int | None) -> None:
     what was known then. Ends with three questions, in SQL.
     """
     from warehouse_ml.example import write_flights
-    from warehouse_ml.loop import evaluate_step, run_job
+    from warehouse_ml.loop.job import run_job
+    from warehouse_ml.loop.steps import evaluate_step
     from warehouse_ml.registry import CHAMPION
     from warehouse_ml.session import open_session
 

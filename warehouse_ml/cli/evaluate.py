@@ -48,7 +48,7 @@ def command(
     names: search=[...]) for which the loss is higher than over all other rows.
     """
     from warehouse_ml.evaluation import found_slices, worst_slices
-    from warehouse_ml.loop import evaluate_step
+    from warehouse_ml.loop.steps import evaluate_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

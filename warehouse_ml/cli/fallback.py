@@ -34,7 +34,7 @@ def command(
     on='fallback' do the same in the weekly job.
     """
     from warehouse_ml.decisions import known_model
-    from warehouse_ml.loop import fallback_step
+    from warehouse_ml.loop.deciding import fallback_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

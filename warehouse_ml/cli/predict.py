@@ -24,7 +24,7 @@ def command(models: tuple[str, ...], as_of: dt.datetime, target: str | None, out
     Each request is answered by the version that was champion when it was made, and by the challenger in the shadow.
     Requests that were answered before are left alone.
     """
-    from warehouse_ml.loop import predict_step
+    from warehouse_ml.loop.steps import predict_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

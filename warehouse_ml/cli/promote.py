@@ -62,7 +62,7 @@ def command(
     """
     from warehouse_ml.decisions import check_alias, known_model, version_named
     from warehouse_ml.errors import WmlError
-    from warehouse_ml.loop import promote_step, remove_step
+    from warehouse_ml.loop.deciding import promote_step, remove_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

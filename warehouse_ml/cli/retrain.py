@@ -14,7 +14,7 @@ from warehouse_ml.cli.output import note, print_rows, status
 from warehouse_ml.errors import WmlError
 
 if TYPE_CHECKING:
-    from warehouse_ml.loop import Retrained
+    from warehouse_ml.loop.retrain import Retrained
     from warehouse_ml.rules import Failure
 
 _COLUMNS = ["model", "due_to", "result", "version", "alias", "reason"]
@@ -47,7 +47,7 @@ def command(
     A training that fails keeps no other from being done, but for the models that it feeds: they are skipped. Exits with
     the error's code then: 2 or 3. With --dry-run, exits with 1 if anything is due.
     """
-    from warehouse_ml.loop import Retrained, ask_step, named, plan, retrain, retrain_due
+    from warehouse_ml.loop.retrain import Retrained, ask_step, named, plan, retrain, retrain_due
     from warehouse_ml.project import find_project
     from warehouse_ml.rules import Failure
     from warehouse_ml.session import open_session

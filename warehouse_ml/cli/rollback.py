@@ -36,7 +36,7 @@ def command(
     rule is asked and nothing is scored, so it is done at once. What served until now becomes challenger.
     """
     from warehouse_ml.decisions import known_model
-    from warehouse_ml.loop import rollback_step
+    from warehouse_ml.loop.deciding import rollback_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

@@ -31,7 +31,7 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
     that a rule returns, JSON all of them. Exits with 1 if a rule fires, and with the error's code if one fails.
     """
     from warehouse_ml.cli.retrain import tell_failures
-    from warehouse_ml.loop import ask_step
+    from warehouse_ml.loop.retrain import ask_step
     from warehouse_ml.project import find_project
     from warehouse_ml.rules import EVENTS, Failure
     from warehouse_ml.session import open_session

@@ -31,7 +31,7 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
     Exits with 1 if a rule for an alert fired, and with the error's code if a rule or a training failed; all else is
     done all the same.
     """
-    from warehouse_ml.loop import run_job
+    from warehouse_ml.loop.job import run_job
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

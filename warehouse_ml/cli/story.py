@@ -8,7 +8,7 @@ from warehouse_ml.cli.output import note
 from warehouse_ml.registry import CHAMPION, SERVING
 
 if TYPE_CHECKING:
-    from warehouse_ml.loop import WeeklyRun
+    from warehouse_ml.loop.job import WeeklyRun
     from warehouse_ml.rules import Firing
 
 __all__ = ["bar", "tell_week"]

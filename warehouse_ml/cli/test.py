@@ -23,7 +23,7 @@ def command(names: tuple[str, ...], as_of: dt.datetime, target: str | None, outp
 
     Exits with 1 if a test returned rows.
     """
-    from warehouse_ml.loop import test_step
+    from warehouse_ml.loop.steps import test_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

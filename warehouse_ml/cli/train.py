@@ -51,7 +51,8 @@ def command(
     search of hyperparameters that was stopped goes on where it was. MODEL may be its file, models/MODEL.sql.
     """
     from warehouse_ml.errors import WmlError
-    from warehouse_ml.loop import model_names, plan_step, train_step, try_step
+    from warehouse_ml.loop.experiments import model_names, plan_step, try_step
+    from warehouse_ml.loop.learning import train_step
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 

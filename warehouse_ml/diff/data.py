@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from warehouse_ml.evaluation import DriftInput, EvaluationSpec, JoinColumns, write_drift
@@ -14,7 +13,7 @@ from warehouse_ml.scoring.features import cleaned, kind_of
 from warehouse_ml.tables import one_row, undone
 from warehouse_ml.templates import environment, statement
 from warehouse_ml.training.plan import RowChange, compare_rows, time_column
-from warehouse_ml.warehouses.base import Warehouse
+from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["column_distances", "label_means", "row_change"]
 
@@ -35,7 +34,9 @@ def row_change(warehouse: Warehouse, registry: Registry, before: StoredVersion, 
     """Return how the training rows of two versions differ, held-out ones included."""
     env = environment(warehouse.engine)
     read = [
-        env.from_string("{{ read_parquet(path) }}").render(path=registry.snapshot_path(version.version).as_posix())
+        env.from_string("{{ read_parquet(path) }}").render(
+            path=warehouse.parquet(registry.snapshot_path(version.version))
+        )
         for version in (before, now)
     ]
     columns: Mapping[str, str] = now.facts.get("columns", {})
@@ -57,7 +58,7 @@ def label_means(warehouse: Warehouse, registry: Registry, versions: tuple[Stored
             warehouse.engine,
             label=parameters.label,
             positive=parameters.classes[-1] if parameters.task == "binary" else None,
-            path=registry.snapshot_path(stored.version).as_posix(),
+            path=warehouse.parquet(registry.snapshot_path(stored.version)),
         )
         found.append(one_row(warehouse, sql)["label_mean"])
     return found
@@ -89,9 +90,13 @@ def column_distances(
     names = {f"column_{index}": name for index, name in enumerate(kinds)}
     drift = DriftInput(
         version=1,
-        reference_sql=_rows(registry.snapshot_path(before.version), names, kinds, engine),
+        reference_sql=_rows(warehouse.parquet(registry.snapshot_path(before.version)), names, kinds, engine),
         current_sql=_rows(
-            registry.snapshot_path(now.version), names, kinds, engine, at=dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+            warehouse.parquet(registry.snapshot_path(now.version)),
+            names,
+            kinds,
+            engine,
+            at=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
         ),
         columns={
             column: "categorical" if kinds[name] in ("category", "boolean") else "numeric"
@@ -129,10 +134,10 @@ def _compared(before: StoredVersion, now: StoredVersion) -> dict[str, str]:
 
 
 def _rows(
-    path: Path, names: Mapping[str, str], kinds: Mapping[str, Any], engine: str, at: dt.datetime | None = None
+    path: str | Relation, names: Mapping[str, str], kinds: Mapping[str, Any], engine: str, at: dt.datetime | None = None
 ) -> str:
     values = {
         column: cleaned(FittedFeature(name, kinds[name], "double"), None).sql(dialect=engine)
         for column, name in names.items()
     }
-    return statement(__package__, "snapshot_columns.sql", engine, columns=values, path=path.as_posix(), at=at)
+    return statement(__package__, "snapshot_columns.sql", engine, columns=values, path=path, at=at)

@@ -46,7 +46,10 @@ with checked as (
         end as shown_value,
         {% endif %}
         request_rows.weight
-    from wml_rows as request_rows
+    from wml_joined as request_rows
+    inner join wml_due as due
+        on {{ same('request_rows.version', 'due.version') }}
+        and {{ same('request_rows.window_start', 'due.window_start') }}
 ),
 
 bad as (
@@ -60,17 +63,39 @@ bad as (
     group by checked.problem
 ),
 
+-- To sort numbers is cheaper than to group ids. Two ids may share a fingerprint, so that it only tells where to look.
+keyed as (
+    select {{ fingerprint(['joined.request_id', 'joined.version']) }} as row_key
+    from wml_joined as joined
+    {{ sorted_first('row_key') }}
+),
+
+neighbours as (
+    select
+        keyed.row_key,
+        lag(keyed.row_key) {{ over_sorted('keyed.row_key') }} as key_before
+    from keyed
+),
+
 twice as (
     select
         joined.request_id,
         joined.version,
         count(*) as n_rows
     from wml_joined as joined
-    where joined.request_id in (select request_rows.request_id from wml_rows as request_rows)
+    left join wml_due as due
+        on {{ same('joined.version', 'due.version') }}
+        and {{ same('joined.window_start', 'due.window_start') }}
+    where {{ fingerprint(['joined.request_id', 'joined.version']) }} in (
+        select neighbours.row_key
+        from neighbours
+        where neighbours.row_key = neighbours.key_before
+    )
     group by
         joined.request_id,
         joined.version
     having count(*) > 1
+        and count(due.unit) > 0
 )
 
 select

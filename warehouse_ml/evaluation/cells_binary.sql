@@ -5,13 +5,12 @@
 {{ create_scratch('wml_cells') }}
 with scored as (
     select
-        request_rows.unit,
-        {% for name in names %}
-        request_rows.{{ name }},
-        {% endfor %}
+        request_rows.combination,
         request_rows.label,
         request_rows.prediction,
+        {% if columns.has_weight %}
         request_rows.weight,
+        {% endif %}
         case when request_rows.label is not null then request_rows.score end as score,
         case
             when request_rows.label is null then null
@@ -27,34 +26,54 @@ with scored as (
         end as loss,
         (request_rows.score - request_rows.label) * (request_rows.score - request_rows.label) as brier
     from wml_rows as request_rows
+),
+
+cells as (
+    select
+        scored.combination,
+        scored.label,
+        scored.prediction,
+        scored.bin,
+        count(*) as n_rows,
+        count(scored.score) as n_scored,
+        {{ 'sum(scored.weight)' if columns.has_weight else as_double('count(*)') }} as weight,
+        {{ 'sum(scored.weight * scored.weight)' if columns.has_weight else as_double('count(*)') }} as weight_squares,
+        {% for times, prefix in ([('scored.weight * ', ''), ('scored.weight * scored.weight * ', 'sq_')] if columns.has_weight else [('', '')]) %}
+        {% set last = loop.last %}
+        {% for name in ['score', 'loss', 'brier'] %}
+        sum({{ times }}scored.{{ name }}) as {{ prefix ~ name }},
+        sum({{ times }}scored.{{ name }} * scored.{{ name }}) as {{ prefix ~ name }}_squares{% if not (last and loop.last) %},{% endif %}
+
+        {% endfor %}
+        {% endfor %}
+    from scored
+    group by
+        scored.combination,
+        scored.label,
+        scored.prediction,
+        scored.bin
 )
 
 select
-    scored.unit,
+    combinations.unit,
     {% for name in names %}
-    scored.{{ name }},
+    combinations.{{ name }},
     {% endfor %}
-    scored.label,
-    scored.prediction,
-    scored.bin,
-    count(*) as n_rows,
-    count(scored.score) as n_scored,
-    sum(scored.weight) as weight,
-    sum(scored.weight * scored.weight) as weight_squares,
-    {% for weight, prefix in ([('scored.weight', ''), ('scored.weight * scored.weight', 'sq_')] if columns.has_weight else [('scored.weight', '')]) %}
+    cells.label,
+    cells.prediction,
+    cells.bin,
+    cells.n_rows,
+    cells.n_scored,
+    cells.weight,
+    cells.weight_squares,
+    {% for prefix in (['', 'sq_'] if columns.has_weight else ['']) %}
     {% set last = loop.last %}
     {% for name in ['score', 'loss', 'brier'] %}
-    sum({{ weight }} * scored.{{ name }}) as {{ prefix ~ name }},
-    sum({{ weight }} * scored.{{ name }} * scored.{{ name }}) as {{ prefix ~ name }}_squares{% if not (last and loop.last) %},{% endif %}
+    cells.{{ prefix ~ name }},
+    cells.{{ prefix ~ name }}_squares{% if not (last and loop.last) %},{% endif %}
 
     {% endfor %}
     {% endfor %}
-from scored
-group by
-    scored.unit,
-    {% for name in names %}
-    scored.{{ name }},
-    {% endfor %}
-    scored.label,
-    scored.prediction,
-    scored.bin
+from cells
+inner join wml_combinations as combinations
+    on cells.combination = combinations.combination

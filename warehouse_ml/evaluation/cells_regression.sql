@@ -33,10 +33,8 @@
 with known as (
     select
         request_rows.unit,
-        {% for name in names %}
-        request_rows.{{ name }},
-        {% endfor %}
-        request_rows.weight,
+        request_rows.combination,
+        {{ row_weight }} as weight,
         request_rows.label as any_label,
         case when request_rows.prediction is not null then request_rows.label end as label,
         case when request_rows.label is not null then request_rows.prediction end as prediction
@@ -54,10 +52,7 @@ centres as (
 -- Labels and predictions are taken from the labels' mean, so that the squares of a large number do not drown its spread.
 centred as (
     select
-        known.unit,
-        {% for name in names %}
-        known.{{ name }},
-        {% endfor %}
+        known.combination,
         known.weight,
         known.any_label,
         centres.mean_label as centre,
@@ -70,28 +65,45 @@ centred as (
     from known
     inner join centres
         on known.unit = centres.unit
+),
+
+cells as (
+    select
+        centred.combination,
+        max(centred.centre) as centre,
+        count(*) as n_requests,
+        count(centred.any_label) as n_labelled,
+        count(centred.label) as n_rows,
+        count(centred.log_error) as n_logarithms,
+        sum(case when centred.label is not null then centred.weight end) as weight,
+        sum(case when centred.label is not null then centred.weight * centred.weight end) as weight_squares,
+        {% for name in sq_names %}
+        sum(centred.weight * centred.weight * ({{ every[name] }})) as sq_{{ name }},
+        {% endfor %}
+        {% for name in plain_names %}
+        sum(centred.weight * ({{ every[name] }})) as {{ name }}{% if not loop.last %},{% endif %}
+
+        {% endfor %}
+    from centred
+    group by
+        centred.combination
 )
 
 select
-    centred.unit,
+    combinations.unit,
     {% for name in names %}
-    centred.{{ name }},
+    combinations.{{ name }},
     {% endfor %}
-    max(centred.centre) as centre,
-    count(*) as n_requests,
-    count(centred.any_label) as n_labelled,
-    count(centred.label) as n_rows,
-    count(centred.log_error) as n_logarithms,
-    sum(case when centred.label is not null then centred.weight end) as weight,
-    sum(case when centred.label is not null then centred.weight * centred.weight end) as weight_squares,
+    {% for name in ['centre', 'n_requests', 'n_labelled', 'n_rows', 'n_logarithms', 'weight', 'weight_squares'] %}
+    cells.{{ name }},
+    {% endfor %}
     {% for name in sq_names %}
-    sum(centred.weight * centred.weight * ({{ every[name] }})) as sq_{{ name }},
+    cells.sq_{{ name }},
     {% endfor %}
     {% for name in plain_names %}
-    sum(centred.weight * ({{ every[name] }})) as {{ name }}{% if not loop.last %},{% endif %}
+    cells.{{ name }}{% if not loop.last %},{% endif %}
 
     {% endfor %}
-from centred
-group by
-    centred.unit{% for name in names %},
-    centred.{{ name }}{% endfor %}
+from cells
+inner join wml_combinations as combinations
+    on cells.combination = combinations.combination

@@ -144,16 +144,18 @@ class Pieces:
     def edge_rows(self, column: int) -> list[dict[str, Any]]:
         """Return the rows of ``wml_drift_edges``: of a column whose numbers stand in cells, where its tenths end."""
         return [
-            {"input": column, "tenth": tenth, "edge": edge, "cell": self._piece(edge).cell(edge)}
+            {"input": column, "tenth": tenth, "edge": edge, "cell": self.cell(edge)}
             for tenth, edge in enumerate(self.edges, start=1)
             if self.pieces
         ]
 
-    def _piece(self, value: float) -> Piece:
-        for piece in self.pieces:
-            if piece.end is None or value < piece.end or (value == piece.end and not piece.is_open):
-                return piece
-        raise AssertionError("the last piece has no upper end")
+    def cell(self, value: float) -> int:
+        """Return the cell of a value."""
+        above = (
+            piece.end is None or value < piece.end or (value == piece.end and not piece.is_open)
+            for piece in self.pieces
+        )
+        return next(piece for piece, is_there in zip(self.pieces, above, strict=True) if is_there).cell(value)
 
 
 UNCUT = Pieces((), (), None)
@@ -196,19 +198,19 @@ class _Quantiles:
     n_cells: int
 
     def share(self, value: float, *, is_below: bool = False) -> float:
-        """The share of rows up to one of the values, or about that below it."""
+        """Return the share of rows up to one of the values, or about that below it."""
         found = [share for at, share in zip(self.values, self.shares, strict=True) if at == value]
         return min(found) if is_below else max(found)
 
     def value(self, share: float) -> float:
-        """A value that about this share of the rows does not exceed."""
+        """Return a value that about this share of the rows does not exceed."""
         after = max(1, bisect_left(self.shares, share))
         low, high = self.shares[after - 1], self.shares[after]
         part = (share - low) / (high - low)
         return self.values[after - 1] * (1 - part) + self.values[after] * part
 
     def unevenness(self, pieces: Sequence[Piece]) -> float:
-        """How many times more rows the cell of a row holds, on average, than if all cells held as many."""
+        """Return how many times more rows the cell of a row holds, on average, than if all cells held as many."""
         column = Pieces(tuple(pieces), (), None)
         found = 0.0
         alone = {piece.start for piece in pieces if piece.form == "value"}
@@ -216,7 +218,7 @@ class _Quantiles:
         for (low, before), (high, after) in pairs:
             # Below a value that stands alone, most of these rows are of that value.
             if low < high and high not in alone:
-                n_cells = max(1, column._piece(high).cell(high) - column._piece(low).cell(low))
+                n_cells = max(1, column.cell(high) - column.cell(low))
                 found += (after - before) ** 2 / n_cells
         return found * self.n_cells
 

@@ -1,6 +1,7 @@
 -- grain: one row per version and window that ended by as_of and was never evaluated, or changed since
 -- unit:  unit is 1, 2, ... in the order of version and window; n_bad_* count rows that forbid the evaluation
 -- null:  window_start and window_end where the window is everything
+-- content_hash is a sum over rows, so that their order changes nothing.
 {{ create_scratch('wml_due') }}
 with windows as (
     select
@@ -15,7 +16,7 @@ with windows as (
         max(joined.requested_at) as last_requested_at,
         count(*) as n_requests,
         {{ count_where('joined.label is not null') }} as n_labelled,
-        {{ sum_text('joined.row_hash') }} as content_hash
+        {{ sum_text(fingerprint(row_columns)) }} as content_hash
     from wml_joined as joined
     group by
         joined.version,

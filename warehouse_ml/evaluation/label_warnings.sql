@@ -156,7 +156,7 @@ outcome_warnings as (
 {% endif %}
 
 {% if single %}
-groups as (
+covered as (
     select
         shown.unit,
         shown.slice_set,
@@ -194,8 +194,8 @@ extremes as (
         highest.value as highest_value,
         lowest.n_groups * (lowest.n_groups - 1e0) / 2e0 as n_pairs,
         {{ z('lowest.n_known', 'lowest.denominator', 'highest.n_known', 'highest.denominator') }} as z
-    from groups as lowest
-    inner join groups as highest
+    from covered as lowest
+    inner join covered as highest
         on lowest.unit = highest.unit
         and lowest.slice_set = highest.slice_set
         and highest.position_down = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from warehouse_ml.evaluation.spec import EvaluationSpec
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -37,6 +38,6 @@ def reopened_since(
     if since is None or "label_known_at" not in warehouse.columns(join_sql):
         return since
     sql = statement(__package__, "late_labels.sql", warehouse.engine, join_sql=join_sql, window=spec.window)
-    rows = warehouse.fetch(sql, {"evaluation": spec.name, "since": since, "as_of": as_of})
-    reopened: dt.datetime | None = rows["window_start"][0].as_py()
+    found = one_row(warehouse, sql, {"evaluation": spec.name, "since": since, "as_of": as_of})
+    reopened: dt.datetime | None = found["window_start"]
     return min(since, reopened) if reopened else since

@@ -72,9 +72,8 @@ def measured(
         steps.run("due.sql", restate=True)
         due = steps.fetch("due_list.sql")
         if due:
-            steps.run("due_rows.sql")
             refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
-            run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
+            run_measures(steps, spec, columns)
         rows = steps.fetch("overall.sql") if due else []
         for table in SCRATCH:
             steps.run("drop_scratch.sql", table=table)

@@ -25,17 +25,33 @@ with slices as (
 ),
 
 -- One number for a slice: windows over it cost half of those over its names.
+members as (
+    {% for slice in slices %}
+    select
+        combinations.combination,
+        slices.slice_set,
+        slices.slice_id
+    from wml_combinations as combinations
+    inner join slices
+        on combinations.unit = slices.unit
+        and slices.slice_set = {{ slice.index }}
+        and slices.slice_value = {{ slice_text(slice.names) }}
+    {% if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
+),
+
 sliced as (
     {% for slice in slices %}
     select
-        slices.slice_id,
+        members.slice_id,
         abs(request_rows.prediction - request_rows.label) as absolute_error,
-        request_rows.weight
+        {{ row_weight }} as weight
     from wml_rows as request_rows
-    inner join slices
-        on request_rows.unit = slices.unit
-        and slices.slice_set = {{ loop.index0 }}
-        and slices.slice_value = {{ slice_text(slice.names) }}
+    inner join members
+        on request_rows.combination = members.combination
+        and members.slice_set = {{ slice.index }}
     where request_rows.label is not null
         and request_rows.prediction is not null
     {% if not loop.last %}

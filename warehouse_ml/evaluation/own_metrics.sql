@@ -45,21 +45,17 @@ insert into wml_measured (
 with known as (
     select
         request_rows.*,
-        case when request_rows.label is not null and request_rows.prediction is not null then request_rows.weight else 0e0 end as known_weight
+        {% if not columns.has_weight %}
+        1e0 as weight,
+        {% endif %}
+        case when request_rows.label is not null and request_rows.prediction is not null then {{ row_weight }} else 0e0 end as known_weight
     from wml_rows as request_rows
 ),
 
 terms as (
     select
-        known.unit,
-        {% for name in names %}
-        known.{{ name }},
-        {% endfor %}
-        {% if over_counts %}
-        mod({{ hash_int('known.request_id') }}, {{ n_folds }}) as fold,
-        {% else %}
-        0 as fold,
-        {% endif %}
+        known.combination,
+        {{ 'known.fold' if over_counts else '0' }} as fold,
         {% if task == 'binary' %}
         {% for name, (label, prediction) in outcomes.items() %}
         case when known.label = {{ label }} and known.prediction = {{ prediction }} then known.weight else 0e0 end as {{ name }},
@@ -97,15 +93,28 @@ terms as (
     from known
 ),
 
-cells as (
+-- The finest cells: the rows are summed once, and every slice is a sum of cells.
+finest as (
     select
-        terms.unit,
-        {{ grouped_slice(slices, names) }},
+        terms.combination,
         terms.fold,
 {{ sums_of('terms') }}    from terms
+    group by
+        terms.combination,
+        terms.fold
+),
+
+cells as (
+    select
+        combinations.unit,
+        {{ grouped_slice(slices, names) }},
+        finest.fold,
+{{ sums_of('finest') }}    from finest
+    inner join wml_combinations as combinations
+        on finest.combination = combinations.combination
     group by grouping sets (
         {% for slice in slices %}
-        (terms.unit, {% for name in slice.names %}{{ name }}, {% endfor %}terms.fold){% if not loop.last %},{% endif %}
+        (combinations.unit, {% for name in slice.names %}{{ name }}, {% endfor %}finest.fold){% if not loop.last %},{% endif %}
 
         {% endfor %}
     )

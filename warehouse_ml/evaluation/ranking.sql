@@ -1,4 +1,4 @@
--- grain: one row per unit and slice of these slice sets in which a label and a score are known; binary task, no weights
+-- grain: one row per unit and slice from first_slice to last_slice in which a label and a score are known; binary task, no weights
 -- unit:  roc_auc, average_precision and kolmogorov_smirnov in [0, 1], and the variances of the first two
 -- null:  roc_auc and kolmogorov_smirnov where only one class is there, average_precision where no label is positive, a
 --        variance of fewer than two
@@ -13,37 +13,42 @@
 
 with slices as (
     select
-        slices.slice_id,
+        slices.slice_id - {{ first_slice }} as slice_number,
         slices.unit,
         slices.slice_set,
         slices.slice_value,
         {{ as_double('slices.n_positive') }} as n_positive,
         {{ as_double('slices.n_negative') }} as n_negative,
-        sum(slices.n_positive + slices.n_negative) over slices_before - slices.n_positive - slices.n_negative as rows_before,
-        sum(slices.n_positive) over slices_before - slices.n_positive as positives_before
+        {{ as_double('sum(slices.n_positive + slices.n_negative) over slices_before - slices.n_positive - slices.n_negative') }} as rows_before,
+        {{ as_double('sum(slices.n_positive) over slices_before - slices.n_positive') }} as positives_before
     from wml_ranked_slices as slices
-    where slices.slice_set between {{ some | first }} and {{ some | last }}
+    where slices.slice_id between {{ first_slice }} and {{ last_slice }}
     window slices_before as (order by slices.slice_id rows between unbounded preceding and current row)
 ),
 
 placed as (
     select
-        positives.slice_id,
+        positives.slice_number,
         slices.n_positive,
         slices.n_negative,
+        {% if has_ties %}
         {{ as_double('positives.n_tied') }} as negatives_equal,
         {{ as_double('coalesce(positives.n_rows, slices.n_positive + slices.positives_before - positives.positive_position)') }} as n_rows,
-        {{ as_double('positives.positive_position - slices.positives_before') }} as positives_below,
-        {{ as_double('positives.row_position - slices.rows_before - positives.positive_position + slices.positives_before') }} as negatives_to
+        {% else %}
+        0e0 as negatives_equal,
+        1e0 as n_rows,
+        {% endif %}
+        {{ as_double('positives.positive_position') }} - slices.positives_before as positives_below,
+        {{ as_double('positives.row_position') }} - slices.rows_before - {{ as_double('positives.positive_position') }} + slices.positives_before as negatives_to
     from wml_ranked_positives as positives
     inner join slices
-        on positives.slice_id = slices.slice_id
+        on positives.slice_number = slices.slice_number
 ),
 
 -- n_beaten are the negatives that a positive beats, ties as half; n_from the rows at or above its score.
 beaten as {{ materialized() }} (
     select
-        placed.slice_id,
+        placed.slice_number,
         placed.n_rows,
         placed.n_positive - placed.positives_below as positives_from,
         placed.positives_below,
@@ -67,7 +72,7 @@ beaten as {{ materialized() }} (
 
 weighed as {{ materialized() }} (
     select
-        beaten.slice_id,
+        beaten.slice_number,
         {{ as_int('floor(8e0 * ln(beaten.n_from))') }} as bucket,
         beaten.n_rows,
         beaten.positives_below,
@@ -88,7 +93,7 @@ weighed as {{ materialized() }} (
 
 buckets as (
     select
-        weighed.slice_id,
+        weighed.slice_number,
         weighed.bucket,
         sum(weighed.n_rows) as n_rows,
         max(weighed.separation) as separation,
@@ -109,14 +114,14 @@ buckets as (
         sum(weighed.n_rows * (weighed.positives_below + weighed.n_rows)) as at_or_below
     from weighed
     group by
-        weighed.slice_id,
+        weighed.slice_number,
         weighed.bucket
 ),
 
 -- A positive sees its own bucket in part, and so does a negative among them; a negative above them sees it whole.
 shared as (
     select
-        buckets.slice_id,
+        buckets.slice_number,
         buckets.bucket,
         buckets.n_rows,
         buckets.separation,
@@ -132,12 +137,12 @@ shared as (
         buckets.highest - buckets.lowest as n_among,
         (buckets.at_or_below - buckets.first_below * buckets.n_rows) / (buckets.n_rows * buckets.n_rows) as own_share,
         {{ safe_divide('buckets.highest * buckets.loss - buckets.loss_below', 'buckets.highest - buckets.lowest') }} as loss_among,
-        lag(buckets.lowest) over (partition by buckets.slice_id order by buckets.bucket) as next_lowest,
+        lag(buckets.lowest) over (partition by buckets.slice_number order by buckets.bucket) as next_lowest,
         sum(buckets.gain) over downwards as gain_downwards,
         sum(buckets.loss) over downwards as loss_downwards
     from buckets
     window downwards as (
-        partition by buckets.slice_id
+        partition by buckets.slice_number
         order by buckets.bucket
         rows between current row and unbounded following
     )
@@ -145,7 +150,7 @@ shared as (
 
 summed as (
     select
-        shared.slice_id,
+        shared.slice_number,
         shared.n_rows,
         shared.separation,
         shared.beaten,
@@ -161,12 +166,12 @@ summed as (
         * shared.loss_downwards * shared.loss_downwards as above_squares
     from shared
     inner join slices
-        on shared.slice_id = slices.slice_id
+        on shared.slice_number = slices.slice_number
 ),
 
 areas as (
     select
-        summed.slice_id,
+        summed.slice_number,
         max(summed.separation) as separation,
         sum(summed.beaten) as beaten,
         sum(summed.beaten_squares) as beaten_squares,
@@ -180,7 +185,7 @@ areas as (
         ) as influence_squares,
         sum(summed.precision_sum + summed.moved * summed.n_rows) as positive_influence
     from summed
-    group by summed.slice_id
+    group by summed.slice_number
 )
 
 select
@@ -205,4 +210,4 @@ select
     areas.separation as kolmogorov_smirnov
 from slices
 left join areas
-    on slices.slice_id = areas.slice_id
+    on slices.slice_number = areas.slice_number

@@ -1,5 +1,5 @@
--- grain: one row per unit and slice in which a label and a score are known; binary task without weights
--- unit:  n_* and *_before count rows, the latter those of the slices before it in the order of slice_id
+-- grain: one row per unit and slice in which a label and a score are known; binary task
+-- unit:  n_* count rows; slice_id is 1, 2, ... in the order of slice_set
 -- null:  never
 {{ create_scratch('wml_ranked_slices') }}
 with counted as (

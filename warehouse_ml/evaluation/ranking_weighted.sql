@@ -3,32 +3,18 @@
 -- null:  roc_auc and kolmogorov_smirnov where only one class is there, average_precision where no label is positive, a variance of fewer than two
 -- As ranking.sql, with sums of weights for counts; windowed sums cost about three times as much as ranks.
 {{ create_scratch('wml_ranking') }}
-with slices as (
-    select
-        bins.unit,
-        bins.slice_set,
-        bins.slice_value,
-        row_number() over (order by bins.unit, bins.slice_set, bins.slice_value) as slice_id
-    from wml_bins as bins
-    group by
-        bins.unit,
-        bins.slice_set,
-        bins.slice_value
-),
-
 -- One number for a slice: windows over it cost half of those over its names.
-sliced as (
+with sliced as (
     {% for slice in slices %}
     select
-        slices.slice_id,
+        members.slice_id,
         request_rows.label,
         request_rows.score,
         request_rows.weight
     from wml_rows as request_rows
-    inner join slices
-        on request_rows.unit = slices.unit
-        and slices.slice_set = {{ loop.index0 }}
-        and slices.slice_value = {{ slice_text(slice.names) }}
+    inner join wml_slice_members as members
+        on request_rows.combination = members.combination
+        and members.slice_set = {{ slice.index }}
     where request_rows.label is not null
         and request_rows.score is not null
     {% if not loop.last %}
@@ -189,5 +175,5 @@ select
     -- Rounding of the sums goes no further than everything.
     case when sums.separation > 1e0 then 1e0 else sums.separation end as kolmogorov_smirnov
 from sums
-inner join slices
+inner join wml_ranked_slices as slices
     on sums.slice_id = slices.slice_id

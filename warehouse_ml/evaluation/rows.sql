@@ -80,12 +80,11 @@ select
     {% endif %}
     asked.label,
     asked.label_known_at,
-    asked.weight,
     {% for metric in own_metrics if metric.over == 'rows' %}
     asked.{{ metric.column }},
     {% endfor %}
     {% for slice in slice_columns %}
     asked.{{ slice.name }},
     {% endfor %}
-    {{ hash_int(row_text(row_columns)) }} as row_hash
+    asked.weight
 from asked

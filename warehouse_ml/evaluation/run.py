@@ -25,6 +25,7 @@ __all__ = ["EvaluatedWindow", "evaluate"]
 SCRATCH = (
     "wml_joined",
     "wml_due",
+    "wml_combinations",
     "wml_rows",
     "wml_cells",
     "wml_bins",
@@ -128,12 +129,11 @@ def evaluate(
         steps.run("due.sql", restate=restate)
         due = steps.fetch("due_list.sql")
         if due:
-            steps.run("due_rows.sql")
             refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
             if any(row["is_replacement"] for row in due):
                 for table in _RESULTS:
                     steps.run("forget.sql", table=table)
-            run_measures(steps, spec, columns, sum(row["n_requests"] for row in due))
+            run_measures(steps, spec, columns, has_ids=search)
             if spec.slices and spec.min_slice_size:
                 suppress(steps, spec)
             # Whether a label is late or will never come is known only with a time that it became known.
@@ -180,11 +180,14 @@ def evaluate(
     ]
 
 
-def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, n_rows: int) -> None:
+def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, *, has_ids: bool = False) -> None:
+    """Make ``wml_measured`` and ``wml_metric`` of the due windows; ``has_ids`` keeps the ids of requests in their rows."""
+    steps.run("combinations.sql")
+    steps.run("due_rows.sql", has_ids=has_ids)
     steps.run(f"cells_{spec.task}.sql")
     if spec.task == "binary":
         steps.run("bins.sql")
-        rank(steps, spec, columns, n_rows)
+        rank(steps, spec, columns)
     elif spec.task == "regression":
         steps.run("moments.sql")
         steps.run("medians.sql")

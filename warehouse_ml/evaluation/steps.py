@@ -12,6 +12,7 @@ from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
+from warehouse_ml.tables import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -58,7 +59,8 @@ class Steps:
             "n_folds": FOLDS,
             "better": _better(spec),
             "thresholds": spec.thresholds,
-            "row_columns": [f"asked.{name}" for name in row_columns],
+            "row_weight": "request_rows.weight" if columns.has_weight else "1e0",
+            "row_columns": [f"joined.{name}" for name in row_columns],
         }
         self._parameters = {
             "evaluation": spec.name,
@@ -92,8 +94,7 @@ class Steps:
     def fetch(self, file: str) -> list[dict[str, Any]]:
         """Return the rows of a query."""
         sql = self._render(file, {})
-        rows: list[dict[str, Any]] = self._warehouse.fetch(sql, self._named(sql, self._parameters)).to_pylist()
-        return rows
+        return named_rows(self._warehouse.fetch(sql, self._named(sql, self._parameters)))
 
     def fetch_arrow(self, file: str, **names: Any) -> pa.Table:
         """Return the rows of a query as a table."""

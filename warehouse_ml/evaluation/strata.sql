@@ -2,17 +2,9 @@
 -- unit:  texts as slice_value has them; control_value is in the order of the control's own slice
 -- null:  none
 {{ create_scratch('wml_strata') }}
-with cells as (
-    select distinct
-        request_rows.unit{% for name in names %},
-        request_rows.{{ name }}{% endfor %}
-
-    from wml_rows as request_rows
-)
-
 {% for stratum in strata %}
 select distinct
-    cells.unit,
+    combinations.unit,
     {{ stratum.slice_set }} as slice_set,
     {{ slice_text(stratum.slice_names) }} as slice_value,
     {{ stratum.slice_key | literal }} as slice_key,
@@ -20,7 +12,7 @@ select distinct
     {{ stratum.control_set }} as control_set,
     {{ stratum.control_key | literal }} as control_key,
     {{ slice_text(stratum.control_names) }} as control_value
-from cells
+from wml_combinations as combinations
 {% if not loop.last %}
 union all
 {% endif %}

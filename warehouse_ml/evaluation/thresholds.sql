@@ -37,12 +37,9 @@ insert into wml_measured (
 )
 with scored as (
     select
-        request_rows.unit,
-        {% for name in names %}
-        request_rows.{{ name }},
-        {% endfor %}
+        request_rows.combination,
         request_rows.label,
-        case when request_rows.label is not null and request_rows.score is not null then request_rows.weight end as weight,
+        case when request_rows.label is not null and request_rows.score is not null then {{ row_weight }} end as weight,
         -- How many of the thresholds the score reaches.
         {% for threshold in thresholds %}
         case when request_rows.score >= {{ threshold | literal }} then 1 else 0 end{% if not loop.last %} +{% endif %}
@@ -52,10 +49,10 @@ with scored as (
     from wml_rows as request_rows
 ),
 
-cells as (
+-- The finest cells: the rows are counted once, and every slice is a sum of cells.
+finest as (
     select
-        scored.unit,
-        {{ grouped_slice(slices, names) }},
+        scored.combination,
         scored.label,
         scored.n_reached,
         count(scored.label) as n_labelled,
@@ -63,9 +60,28 @@ cells as (
         coalesce(sum(scored.weight), 0e0) as weight,
         coalesce(sum(scored.weight * scored.weight), 0e0) as weight_squares
     from scored
+    group by
+        scored.combination,
+        scored.label,
+        scored.n_reached
+),
+
+cells as (
+    select
+        combinations.unit,
+        {{ grouped_slice(slices, names) }},
+        finest.label,
+        finest.n_reached,
+        sum(finest.n_labelled) as n_labelled,
+        sum(finest.n_rows) as n_rows,
+        sum(finest.weight) as weight,
+        sum(finest.weight_squares) as weight_squares
+    from finest
+    inner join wml_combinations as combinations
+        on finest.combination = combinations.combination
     group by grouping sets (
         {% for slice in slices %}
-        (scored.unit, {% for name in slice.names %}{{ name }}, {% endfor %}scored.label, scored.n_reached){% if not loop.last %},{% endif %}
+        (combinations.unit, {% for name in slice.names %}{{ name }}, {% endfor %}finest.label, finest.n_reached){% if not loop.last %},{% endif %}
 
         {% endfor %}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from warehouse_ml.tables import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -57,6 +58,6 @@ def _ranked(warehouse: Warehouse, file: str, evaluation_ids: Sequence[str], limi
         return []
     sql = statement(__package__, file, warehouse.engine, ids=[f"id_{i}" for i in range(len(evaluation_ids))])
     parameters = {f"id_{i}": evaluation_id for i, evaluation_id in enumerate(evaluation_ids)}
-    rows: list[dict[str, Any]] = warehouse.fetch(sql, {**parameters, "n_slices": limit}).to_pylist()
+    rows = named_rows(warehouse.fetch(sql, {**parameters, "n_slices": limit}))
     order = {evaluation_id: i for i, evaluation_id in enumerate(evaluation_ids)}
     return sorted(rows, key=lambda row: order[row["evaluation_id"]])

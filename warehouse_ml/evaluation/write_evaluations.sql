@@ -2,6 +2,12 @@
 -- unit:  label_coverage in [0, 1]
 -- null:  window_start and window_end where the window is everything; positives but of a binary task; delays where no
 --        label says when it became known; warning where there is nothing to warn of
+{# A double is dear to write down; of two there are the words are known. #}
+{% set label = 'request_rows.label' %}
+{% if task == 'binary' %}
+{% set label = 'case when request_rows.label = 1 then ' ~ as_string('1e0') ~ ' else ' ~ as_string('0e0') ~ ' end' %}
+{% endif %}
+{% set weight = 'request_rows.weight' if columns.has_weight else as_string('1e0') %}
 insert into {{ 'evaluations' | wml }} (
     evaluation_id,
     evaluation,
@@ -25,25 +31,29 @@ insert into {{ 'evaluations' | wml }} (
 )
 with answered as (
     select
-        request_rows.unit,
+        judged.unit,
         {% if task == 'binary' %}
         {{ count_where('request_rows.label = 1') }} as n_positive,
         {% else %}
         cast(null as {{ type('int') }}) as n_positive,
         {% endif %}
+        {% if columns.has_label_known_at %}
         {{ quantiles_at(
             'case when request_rows.label_known_at is not null then greatest(0e0, '
             ~ seconds_between('request_rows.requested_at', 'request_rows.label_known_at') ~ ') end',
             [(1, 2), (19, 20)]
         ) }} as delays,
+        {% endif %}
         -- Which requests were judged, by which answers: whatever has the same was judged on the same rows.
         {{ sum_text(
-            'case when request_rows.label is not null and coalesce(' ~ as_string('request_rows.prediction') ~ ', '
-            ~ as_string('request_rows.score') ~ ') is not null then '
-            ~ hash_int(row_text(['request_rows.request_id', 'request_rows.label', 'request_rows.weight'])) ~ ' end'
+            'case when request_rows.label is not null and (request_rows.prediction is not null or request_rows.score is not null) then '
+            ~ hash_int(row_text(['request_rows.request_id', label, weight])) ~ ' end'
         ) }} as rows_hash
-    from wml_rows as request_rows
-    group by request_rows.unit
+    from wml_joined as request_rows
+    inner join wml_due as judged
+        on {{ same('request_rows.version', 'judged.version') }}
+        and {{ same('request_rows.window_start', 'judged.window_start') }}
+    group by judged.unit
 )
 
 select
@@ -61,8 +71,8 @@ select
     due.content_hash,
     {{ param('definition_hash') }} as definition_hash,
     answered.n_positive as n_labelled_positive,
-    {{ element('answered.delays', 1) }} as label_delay_p50_seconds,
-    {{ element('answered.delays', 2) }} as label_delay_p95_seconds,
+    {{ element('answered.delays', 1) if columns.has_label_known_at else 'null' }} as label_delay_p50_seconds,
+    {{ element('answered.delays', 2) if columns.has_label_known_at else 'null' }} as label_delay_p95_seconds,
     {{ 'warnings.warning' if has_warnings else 'null' }} as warning,
     {{ task | literal }} as task,
     answered.rows_hash

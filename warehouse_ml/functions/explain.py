@@ -114,7 +114,7 @@ def global_explain(call: Call, context: Context) -> str:
         __package__,
         "trained_rows.sql",
         context.warehouse.engine,
-        path=context.registry.snapshot_path(stored.version).as_posix(),
+        path=context.warehouse.parquet(context.registry.snapshot_path(stored.version)),
         split="eval" if stored.facts["split"]["n_eval"] else "train",
         most=_MOST_ROWS,
     )

@@ -25,6 +25,9 @@ _ROW = "wml_row"
 
 def install_predictions(warehouse: Warehouse, registry: Registry) -> None:
     """Make ``predict_<model>`` answer with each model's champion, where it does not yet; drop those without one."""
+    found = warehouse.table_functions(_MARK)
+    if found is None:
+        return
     now = dt.datetime.now(dt.UTC)
     models = {version.model for version in registry.versions()}
     champions = {model: champion for model in models if (champion := registry.holder(model, CHAMPION, now))}
@@ -32,8 +35,6 @@ def install_predictions(warehouse: Warehouse, registry: Registry) -> None:
         f"predict_{model}": f"{_MARK}{model}@{champion.version} {champion.artifact_hash}"
         for model, champion in champions.items()
     }
-    installed = warehouse.fetch(statement(__package__, "installed.sql", warehouse.engine, mark=_MARK)).to_pylist()
-    found = {row["name"]: row["told"] for row in installed}
     for model, champion in sorted(champions.items()):
         name = f"predict_{model}"
         if found.get(name) != wanted[name]:

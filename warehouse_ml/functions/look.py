@@ -103,7 +103,7 @@ def feature_info(call: Call, context: Context) -> str:
     stored = context.stored(call)
     settings(call)
     engine = context.warehouse.engine
-    path = context.registry.snapshot_path(stored.version).as_posix()
+    path = context.warehouse.parquet(context.registry.snapshot_path(stored.version))
     rows = statement(__package__, "trained_rows.sql", engine, path=path, split="train", most=None)
     excluded = {name.casefold() for name in _no_features(stored)}
     columns = [

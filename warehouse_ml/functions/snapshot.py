@@ -46,7 +46,7 @@ def snapshot_rows(context: Context, stored: StoredVersion, *, held_out: bool = F
         __package__,
         "snapshot_rows.sql",
         context.warehouse.engine,
-        path=context.registry.snapshot_path(stored.version).as_posix(),
+        path=context.warehouse.parquet(context.registry.snapshot_path(stored.version)),
         columns=columns,
         split=held_out_side(stored)[0] if held_out else "train",
     )

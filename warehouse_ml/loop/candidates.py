@@ -13,6 +13,7 @@ from warehouse_ml.registry import CANARY, CHAMPION, Version
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, predict_again
 from warehouse_ml.rules import Firing, fire
 from warehouse_ml.session import Session
+from warehouse_ml.tables import named_rows, one_row
 from warehouse_ml.templates import statement
 
 __all__ = ["N_WINDOWS", "Evidence", "evaluations_of", "has_promote_rules", "look_into", "summary", "told"]
@@ -91,14 +92,14 @@ def look_into(
         If a rule, or the model's evaluation, is wrong; placed in the file.
     """
     unseen_since = _unseen_since(session, candidate)
-    rows = session.warehouse.fetch(
+    asked = session.warehouse.fetch(
         statement(__package__, "comparable_windows.sql", session.warehouse.engine),
         {"model": node.name, "champion": champion.version, "as_of": as_of, "unseen_since": unseen_since},
-    ).to_pylist()
+    )
     apart = _shared_out(session, node.name, candidate.version, as_of)
     chosen: dict[str, list[list[_Span]]] = {}
     n_apart = 0
-    for row in rows:
+    for row in named_rows(asked):
         parts = _without((row["window_start"] or unseen_since, row["window_end"] or as_of), apart)
         of_one = chosen.setdefault(row["evaluation"], [])
         n_apart += not parts
@@ -198,10 +199,10 @@ def _unseen_since(session: Session, version: Version) -> dt.datetime:
         "last_trained_on.sql",
         session.warehouse.engine,
         column=column,
-        path=session.registry.snapshot_path(version).as_posix(),
+        path=session.warehouse.parquet(session.registry.snapshot_path(version)),
         held_out=side,
     )
-    last = session.warehouse.fetch(sql)["last_at"][0].as_py()
+    last = one_row(session.warehouse, sql)["last_at"]
     if not isinstance(last, dt.datetime):
         return version.as_of
     return (last if last.tzinfo else last.replace(tzinfo=dt.UTC)) + _INSTANT

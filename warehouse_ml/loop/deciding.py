@@ -24,6 +24,7 @@ from warehouse_ml.registry import CHAMPION, SERVING, Version
 from warehouse_ml.requests.predict import log_of
 from warehouse_ml.rules import Failure, Firing, fire
 from warehouse_ml.session import Session
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
 from warehouse_ml.training import Guard
 
@@ -272,7 +273,7 @@ def _refuse_the_past(session: Session, model: str, at: dt.datetime) -> None:
     if not session.warehouse.exists(log):
         return
     sql = statement(__package__, "answered_since.sql", session.warehouse.engine, log=log, serving=SERVING)
-    row = session.warehouse.fetch(sql, {"at": at}).to_pylist()[0]
+    row = one_row(session.warehouse, sql, {"at": at})
     if row["n_requests"]:
         raise DataError(
             f"{row['n_requests']:,} requests of {model} made since {at:%Y-%m-%d %H:%M:%S} have been answered already, "

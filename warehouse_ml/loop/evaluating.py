@@ -23,7 +23,9 @@ from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import importances, score_arrow
 from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kind, cleaned
 from warehouse_ml.session import Session
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
+from warehouse_ml.warehouses.base import Relation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,8 +79,8 @@ def evaluate_nodes(
 def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     """Return where the first window starts that may still change, so that a week's job reads a week and not a year."""
     sql = statement(__package__, "open_since.sql", session.warehouse.engine, log=log_of(str(spec.model)))
-    rows = session.warehouse.fetch(sql, {"evaluation": spec.name, "definition_hash": spec.definition_hash})
-    since: dt.datetime | None = rows["open_since"][0].as_py()
+    names = {"evaluation": spec.name, "definition_hash": spec.definition_hash}
+    since: dt.datetime | None = one_row(session.warehouse, sql, names)["open_since"]
     return since
 
 
@@ -110,7 +112,7 @@ def _drift_inputs(
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
         try:
-            path = session.registry.snapshot_path(version).as_posix()
+            path = session.warehouse.parquet(session.registry.snapshot_path(version))
         except RowsNotKeptError as error:
             if on_note:
                 on_note(f"no drift from the training of {model}@{version.version}: {error.what}")
@@ -147,7 +149,7 @@ def _drift_inputs(
     return inputs
 
 
-def _held_out_scores(session: Session, stored: StoredVersion, path: str) -> pa.Array:
+def _held_out_scores(session: Session, stored: StoredVersion, path: str | Relation) -> pa.Array:
     """Return what a version predicts for the rows held out of training, or else for those trained on."""
     rows = statement(
         "warehouse_ml.functions",

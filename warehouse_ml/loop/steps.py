@@ -87,10 +87,15 @@ def evaluate_step(
     """
     catalog = session.catalog
     nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")
-    models = {need.name for node in nodes for need in catalog.graph.above([node.id]) if need.kind == "model"}
-    if models:
-        predict_step(session, sorted(models), as_of, on_step=on_step)
-    _build(session, as_of, catalog.graph.above([node.id for node in nodes]), on_step=on_step)
+    graph = catalog.graph
+    needed = graph.above([node.id for node in nodes])
+    models = [catalog.nodes[need] for need in graph.order if need in needed and need.kind == "model"]
+    first = graph.above([model.id for model in models])
+    _build(session, as_of, first, on_step=on_step)
+    predict_nodes(session, models, as_of, (CHAMPION, CHALLENGER), on_step)
+    # What reads no answers is up to date by now.
+    done = {need for need in first if all(other.kind != "model" for other in graph.above([need]))}
+    _build(session, as_of, needed - done, on_step=on_step)
     return evaluate_nodes(session, nodes, as_of, restate=restate, search=search, on_step=on_step, on_note=on_note)
 
 
@@ -148,6 +153,8 @@ def _build(
             ensure_log(session.warehouse, catalog, node.name)
             session.logs.add(node.name)
     ordered = [catalog.nodes[node] for node in catalog.graph.order if node in nodes and node.kind == "relation"]
+    if not ordered:
+        return []
     return build(session.warehouse, catalog, session.reader, as_of, ordered, fresh=fresh, on_step=on_step)
 
 

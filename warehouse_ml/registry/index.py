@@ -8,26 +8,24 @@ is thereby made again, and one that cannot be written (a read-only disk) is made
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.checked import MANIFEST, read_manifest
 from warehouse_ml.registry.folder import Busy, Listing, locked, replace_file
 from warehouse_ml.registry.version import INDEX_SCHEMA, Version, parquet_bytes, version_of
+from warehouse_ml.tables import rows_of
 
-__all__ = ["INDEX", "Index", "as_number", "numbers_in", "read_parquet", "rows_of"]
+__all__ = ["INDEX", "Index", "as_number", "numbers_in", "read_parquet"]
 
 INDEX = "index.parquet"
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LONGEST_NUMBER = 18
 
 
@@ -46,14 +44,13 @@ class Index:
         self._is_written = False
         self._models = Listing(root)
         self._folders: dict[str, tuple[Listing, int, frozenset[int]]] = {}
-        self._set(pa.Table.from_batches([], schema=INDEX_SCHEMA))
+        self._set(_no_rows())
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all, by model and number."""
         table = self._current()
         if model not in self._listed:
-            rows = table if model is None else table.filter(pc.field("model") == model)
-            self._listed[model] = _versions(rows)
+            self._listed[model] = _versions(table if model is None else self._rows(model))
         return list(self._listed[model])
 
     def find(self, model: str, number: int) -> Version | None:
@@ -61,6 +58,11 @@ class Index:
         self._current()
         row = self._known.get(model, {}).get(number)
         return None if row is None else _versions(self._table.slice(row, 1))[0]
+
+    def _rows(self, model: str) -> pa.Table:
+        """Return the rows of a model, which stand together."""
+        rows = self._known.get(model, {}).values()
+        return self._table.slice(min(rows, default=0), len(rows))
 
     def models(self) -> list[str]:
         """Return the names of the models that have a version."""
@@ -143,7 +145,7 @@ class Index:
         self._stamp = stamp
         table = read_parquet(self._path, INDEX_SCHEMA) if found else None
         self._is_written = table is not None
-        self._set(table if table is not None and _is_sound(table) else INDEX_SCHEMA.empty_table())
+        self._set(table if table is not None and _is_sound(table) else _no_rows())
 
     def _heal(self, new: list[Version], gone: set[tuple[str, int]], *, can_write: bool) -> None:
         table = self._table
@@ -197,24 +199,17 @@ def read_parquet(path: Path, schema: pa.Schema) -> pa.Table | None:
 
 
 def _is_sound(table: pa.Table) -> bool:
-    """Return whether each row points to its own folder, once; an index that points elsewhere is made again."""
-    expected = pc.binary_join_element_wise(table["model"], pc.cast(table["version"], pa.string()), "/")
+    """Return whether each row points to its own folder, once and in order; any other index is made again."""
     nullable = ("git_commit",)
-    has_all = all(table[name].null_count == 0 for name in table.schema.names if name not in nullable)
-    uris = table["artifact_uri"]
-    return bool(has_all and pc.all(pc.equal(uris, expected)).as_py() is not False and len(uris.unique()) == len(uris))
+    if any(table[name].null_count for name in table.schema.names if name not in nullable):
+        return False
+    rows = list(rows_of(table.select(["model", "version", "artifact_uri"])))
+    in_order = all(one[:2] < other[:2] for one, other in pairwise(rows))
+    return in_order and all(uri == f"{model}/{version}" for model, version, uri in rows)
 
 
-def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table, several times as fast as Arrow makes datetimes; they are in UTC."""
-    columns: list[list[Any]] = []
-    for column in table.columns:
-        if pa.types.is_timestamp(column.type):
-            instants = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
-            columns.append([None if at is None else _EPOCH + dt.timedelta(microseconds=at) for at in instants])
-        else:
-            columns.append(column.to_pylist())
-    return zip(*columns, strict=True)
+def _no_rows() -> pa.Table:
+    return pa.Table.from_batches([], schema=INDEX_SCHEMA)
 
 
 def _versions(table: pa.Table) -> list[Version]:

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA, Alias
 from warehouse_ml.registry.checked import read_json
 from warehouse_ml.registry.folder import Busy, Listing, locked, replace_file
-from warehouse_ml.registry.index import rows_of
 from warehouse_ml.registry.version import parquet_bytes
+from warehouse_ml.tables import named_rows
 
 __all__ = ["LEDGER", "LINES", "Ledger", "is_ledger_file"]
 
@@ -67,10 +66,11 @@ class Ledger:
         self._look()
         key = (model, alias)
         if key not in self._lines:
-            table, names = self._table, self._table.column_names
-            for name, wanted in (("model", model), ("alias", alias)):
-                table = table if wanted is None else table.filter(pc.field(name) == wanted)
-            self._lines[key] = [Alias.from_row(dict(zip(names, row, strict=True))) for row in rows_of(table)]
+            if not self._lines:
+                self._lines[None, None] = [Alias.from_row(row) for row in named_rows(self._table)]
+            self._lines[key] = [
+                line for line in self._lines[None, None] if model in (None, line.model) and alias in (None, line.alias)
+            ]
         return list(self._lines[key])
 
     def add(self, lines: Sequence[Alias], push: Callable[[str, bytes], None] | None = None) -> None:

@@ -267,13 +267,13 @@ class Registry:
             ("model_versions", self._index.write(), INDEX_SCHEMA),
             ("model_aliases", self._ledger.write(), LEDGER_SCHEMA),
         ):
-            shown = path.resolve().as_posix()
+            shown = warehouse.parquet(path)
             warehouse.run(
                 statement(
                     __package__, "registry_view.sql", warehouse.engine, view=view, path=shown, columns=schema.names
                 )
             )
-        ledger = self._ledger.write().resolve().as_posix()
+        ledger = warehouse.parquet(self._ledger.write())
         warehouse.run(statement(__package__, "alias_periods.sql", warehouse.engine, path=ledger))
         # A large view takes as long to make as all the others together; most projects never have a canary.
         if any(line.alias == CANARY for line in self.ledger()):

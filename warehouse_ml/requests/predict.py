@@ -192,16 +192,19 @@ def _answer(
     done = []
     with warehouse.transaction():
         ensure_log(warehouse, catalog, node.name)
-        columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
+        begun = [stretch for stretch in stretches if stretch.since < stretch.until]
+        open_ones, answered = _open(warehouse, requests, node.name, begun)
+        # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
+        # also where nothing is due yet: who joins the log may name its columns from the first version on.
+        settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_ones}
+        asking = [number for number in dict.fromkeys(one.version for one in stretches) if number not in settled]
+        columns = warehouse.columns(all_of(warehouse, Relation(requests.name))) if asking else {}
         features = {}
-        for number in dict.fromkeys(stretch.version for stretch in stretches):
+        for number in asking:
             version = versions[number]
             features[number] = _features(registry.load(version).parameters, columns, requests, version)
-            # Also where nothing is due yet: who joins the log may name its columns from the first version on.
-            _add_columns(warehouse, catalog, node.name, requests, {name: columns[name] for name in features[number]})
-        stretches = [stretch for stretch in stretches if stretch.since < stretch.until]
-        open_ones = _open(warehouse, requests, node.name, stretches)
-        for stretch in stretches:
+            _add_columns(warehouse, node.name, requests, {name: columns[name] for name in features[number]})
+        for stretch in begun:
             n_requests = 0
             if stretch in open_ones:
                 sql = statement(
@@ -246,11 +249,13 @@ class _Stretch:
         return self.alias == CANARY
 
 
-def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]) -> set[_Stretch]:
-    """Return the stretches in which not as many requests were answered as asked."""
+def _open(
+    warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]
+) -> tuple[set[_Stretch], set[_Stretch]]:
+    """Return the stretches in which not as many requests were answered as asked, and those in which any was."""
     counted = [stretch for stretch in stretches if stretch.among is None]
     if not counted:
-        return set(stretches)
+        return set(stretches), set()
     sql = statement(
         __package__,
         "open_periods.sql",
@@ -261,7 +266,8 @@ def _open(warehouse: Warehouse, requests: Node, model: str, stretches: list[_Str
         periods=counted,
     )
     counts = warehouse.fetch(sql).to_pylist()
-    return {counted[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
+    is_open = {counted[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
+    return is_open, {counted[row["period"]] for row in counts if row["n_answered"]}
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:
@@ -270,11 +276,14 @@ def requests_of(catalog: Catalog, node: Node) -> Node:
 
 
 def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
-    """Make the model's request log, and the view over all logs, where they are missing."""
-    if warehouse.exists(log_of(model)):
+    """Make the model's request log, and the view over all logs, where they are missing or of an earlier release."""
+    log = log_of(model)
+    is_there = warehouse.exists(log)
+    if is_there and {name.lower() for name in warehouse.columns(all_of(warehouse, log))}.issuperset(_DECIDED):
         return
     with warehouse.transaction():
-        warehouse.run(_made_log(warehouse, model))
+        if not is_there:
+            warehouse.run(_made_log(warehouse, model))
         _share_logs(warehouse, catalog)
 
 
@@ -355,15 +364,10 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
     return features
 
 
-def _add_columns(
-    warehouse: Warehouse, catalog: Catalog, model: str, requests: Node, columns: Mapping[str, str]
-) -> None:
+def _add_columns(warehouse: Warehouse, model: str, requests: Node, columns: Mapping[str, str]) -> None:
     log = log_of(model)
     there = warehouse.columns(all_of(warehouse, log))
     known = {name.lower() for name in there}
-    if not known.issuperset(_DECIDED):
-        _share_logs(warehouse, catalog)
-        known.update(_DECIDED)
     # A later version may ask for a feature that earlier ones did not.
     for name, column_type in columns.items():
         if name.lower() not in known:

@@ -12,7 +12,7 @@ from typing import Any
 from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.errors import ProjectError, WmlError, did_you_mean
 from warehouse_ml.functions import Reader
-from warehouse_ml.tables import run_file
+from warehouse_ml.tables import named_rows, run_file
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EVENTS", "INPUT_RETRAINED", "Asked", "Failure", "Firing", "ask", "fire", "record", "rules_of"]
@@ -141,7 +141,7 @@ def ask(
             asked.append(about)
             continue
         try:
-            rows = reader.fetch(node, clock or Clock(as_of)).to_pylist()
+            rows = named_rows(reader.fetch(node, clock or Clock(as_of)))
         except WmlError as error:
             error.place = error.place or node.place
             asked.append(Asked(about.rule, about.event, about.model, error=error))

@@ -19,7 +19,7 @@ where
 
 {% for row in rows %}
 insert into {{ 'rule_firings' | wml }} (
-    rule, "on", model, fired_at, as_of, returned_row
+    rule, {{ 'on' | ident }}, model, fired_at, as_of, returned_row
 )
 values (
     {{ param('rule') }},

@@ -269,7 +269,8 @@ def _table(tables: Mapping[str, pa.Table], name: str) -> pa.Table:
     missing = [column for column in schema.names if column not in table.column_names]
     _require(not missing, name, f"lacks the columns {', '.join(missing)}")
     try:
-        return table.select(schema.names).cast(schema)
+        chosen = table.select(schema.names)
+        return chosen if chosen.schema.equals(schema) else chosen.cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, ValueError) as error:
         raise ArtifactError(f'the table "{name}" of the parameters has other types: {error}') from None
 

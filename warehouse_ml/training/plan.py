@@ -181,7 +181,7 @@ def _row_change(
     rows: RowSummary,
 ) -> RowChange:
     env = environment(warehouse.engine)
-    snapshot = registry.snapshot_path(last).as_posix()
+    snapshot = warehouse.parquet(registry.snapshot_path(last))
     time = time_column(subject.definition.split.column, rows.columns)
     return compare_rows(
         warehouse,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def wml_table(name: str) -> Relation:
 class Warehouse(Protocol):
     """A connection to one engine.
 
+    A third engine is a module with this protocol, a file of macros and a passed conformance suite: docs/engines.md.
     Timestamps are instants in UTC on every engine. Parameters are named; the statement writes them as the engine
     does, which ``{{ param('name') }}`` renders.
     """
@@ -57,7 +59,11 @@ class Warehouse(Protocol):
         """Write rows into a table, created or replaced; a temporary one is this connection's own, and is not kept."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All statements inside take effect together or not at all; may be nested."""
+        """All statements inside take effect together or not at all; may be nested.
+
+        If the block raises, all is as it was before. An engine whose transactions take no definitions of tables puts
+        those back by itself; only there, a process that dies in the middle leaves the tables defined so far.
+        """
 
     def exists(self, relation: Relation) -> bool:
         """Whether a table or view of this name is there."""
@@ -70,6 +76,24 @@ class Warehouse(Protocol):
 
     def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
         """Return the names and types of a query's columns, in order, without running it."""
+
+    def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
+        """Return the bytes a statement would read, without running it; None where the engine counts none."""
+
+    def description(self, relation: Relation) -> str | None:
+        """Return the words that the engine keeps beside a table, see the macro ``describe_table``; None without any."""
+
+    def parquet(self, path: Path) -> str | Relation:
+        """Return what the macro ``read_parquet`` takes for a file of this machine: its path, or a table with its rows.
+
+        A view may stand on it: it is there until the file is asked for with other contents.
+        """
+
+    def table_functions(self, mark: str) -> dict[str, str] | None:
+        """Return the table functions whose words begin with a mark: the words, by name.
+
+        None where the engine has no function of any relation, so that there is nothing to install.
+        """
 
     def close(self) -> None:
         """Give the warehouse back."""

@@ -141,6 +141,30 @@ class DuckDBWarehouse:
         rows = self._execute(f"describe {query}", parameters).fetchall()
         return {row[0]: row[1] for row in rows}
 
+    def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
+        # Understood, and not run. What it reads costs nothing here, and is not told.
+        self._execute(f"{_EXPLAIN}{sql}", parameters)
+        return None
+
+    def description(self, relation: Relation) -> str | None:
+        row = self._execute(
+            "select comment from duckdb_tables() where database_name = current_database() "
+            "and schema_name = $schema and table_name = $name",
+            {"schema": relation.schema or "main", "name": relation.name},
+        ).fetchone()
+        return row[0] if row else None
+
+    def parquet(self, path: Path) -> str | Relation:
+        return path.resolve().as_posix()
+
+    def table_functions(self, mark: str) -> dict[str, str] | None:
+        rows = self._execute(
+            "select function_name, comment from duckdb_functions() "
+            "where function_type = 'table_macro' and not internal and starts_with(comment, $mark)",
+            {"mark": mark},
+        ).fetchall()
+        return dict(rows)
+
     def close(self) -> None:
         self._watch.close()
         self._connection.close()

@@ -469,7 +469,7 @@ select
     bounded.window_start,
     bounded.window_end,
     bounded.n_windows,
-    case when len(by_columns) = 0 then 'overall' else array_to_string(by_columns, ', ') end as slice_key,
+    case when {{ list_length('by_columns') }} = 0 then 'overall' else array_to_string(by_columns, ', ') end as slice_key,
     bounded.slice_value,
     bounded.metric,
     case when not bounded.is_suppressed then bounded.value end as value,
@@ -497,4 +497,4 @@ select
     end as reason
 from bounded
 {% endset %}
-{{ create_query_function('resliced' | wml, ['of_evaluation', 'by_columns', 'since := null', 'until := null', 'by_window := false'], body) }}
+{{ create_query_function('resliced' | wml, {'of_evaluation': type('string'), 'by_columns': list_type(type('string')), 'since': type('timestamp'), 'until': type('timestamp'), 'by_window': type('bool')}, {'since': 'null', 'until': 'null', 'by_window': 'false'}, body) }}

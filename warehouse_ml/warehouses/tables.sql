@@ -294,7 +294,7 @@ create table if not exists {{ 'metric_cells' | wml }} (
 -- grain: one row per rule, returned row and as_of
 create table if not exists {{ 'rule_firings' | wml }} (
     rule {{ string }},
-    "on" {{ string }},
+    {{ 'on' | ident }} {{ string }},
     model {{ string }},
     fired_at {{ timestamp }},
     as_of {{ timestamp }},
@@ -507,7 +507,7 @@ create or replace view {{ 'leaderboard' | wml }} as
 with entries as (
     select
         'evaluation' as source,
-        md5({{ row_text(['evaluations.task', 'evaluations.rows_hash']) }}) as comparable_group,
+        {{ hash_text(row_text(['evaluations.task', 'evaluations.rows_hash'])) }} as comparable_group,
         evaluations.task,
         cast(null as {{ string }}) as label,
         metrics.evaluation,

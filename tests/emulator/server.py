@@ -1,0 +1,118 @@
+"""Starts bqemulator; runs in its environment, not in ours.
+
+The emulator speaks the protocols of BigQuery and is DuckDB inside: what goes through it proves the plumbing, never
+what BigQuery makes of a statement. What BigQuery's documentation promises and it lacks is added here:
+
+- temporary tables of a session, which it looks for in the default dataset;
+- a job id is taken once: a second job of that id is refused with 409;
+- a copy over a table takes the place of its columns, too;
+- table functions whose body is a query with WITH are taken, and not made: it calls them a syntax error;
+- a description set by ALTER TABLE is told by tables.get;
+- the spatial extension, which it loads from the network, is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")
+
+from bqemulator.api.routes import jobs
+from bqemulator.cli import main
+from bqemulator.domain.errors import AlreadyExistsError
+from bqemulator.jobs import executor
+from bqemulator.sql.rewriter import default_dataset
+from bqemulator.storage.engine import DuckDBEngine
+from bqemulator.storage.sql_identifiers import quoted_table_ref
+
+_TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
+_TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
+_DESCRIBED = re.compile(r"alter table `(\w+)`\.`(\w+)` set options \(description = '([^']*)'\)", re.IGNORECASE)
+_named: dict[str, set[str]] = {}
+_current: set[str] = set()
+_taken: set[str] = set()
+
+
+def _session_of(config: dict[str, Any]) -> str:
+    for entry in config.get("connectionProperties") or []:
+        if entry.get("key") == "session_id":
+            return str(entry["value"])
+    return str(config.get("wmlSession", ""))
+
+
+_mint, _apply, _ctes = jobs._maybe_mint_session, jobs._apply_default_dataset, default_dataset._collect_cte_names
+
+
+def _minted(config: dict[str, Any]) -> str | None:
+    session: str | None = _mint(config)
+    if session is not None:
+        config["wmlSession"] = session
+    return session
+
+
+def _applied(sql: str, config: dict[str, Any], **names: Any) -> str:
+    global _current  # noqa: PLW0603
+    _current = _named.setdefault(_session_of(config), set())
+    _current.update(_TEMPORARY.findall(sql))
+    qualified: str = _apply(sql, config, **names)
+    return qualified
+
+
+def _shadowing(root: Any) -> set[str]:
+    return set(_ctes(root)) | _current
+
+
+_insert = jobs.insert_job
+
+
+async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any:
+    body = await request.json()
+    query = body.get("configuration", {}).get("query", {})
+    if _TABLE_FUNCTION.match(query.get("query", "")):
+        query["query"] = "select 1 as not_made"
+    job_id = body.get("jobReference", {}).get("jobId")
+    if job_id and not body.get("configuration", {}).get("dryRun"):
+        if job_id in _taken:
+            raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+        _taken.add(job_id)
+    answer = await _insert(project_id, request, ctx, caller)
+    if described := _DESCRIBED.match(query.get("query", "")):
+        table = ctx.catalog.get_table(project_id, described[1], described[2])
+        ctx.catalog.update_table(table.model_copy(update={"description": described[3]}))
+    return answer
+
+
+_inserted.__annotations__ = _insert.__annotations__
+_inserted.__globals__.update({name: getattr(jobs, name) for name in ("_Ctx", "_Caller", "Request")})
+jobs._maybe_mint_session = _minted
+jobs._apply_default_dataset = _applied
+default_dataset._collect_cte_names = _shadowing
+for _route in jobs.router.routes:
+    if _route.endpoint is _insert:
+        index = jobs.router.routes.index(_route)
+        jobs.router.routes.pop(index)
+        jobs.router.post("/projects/{project_id}/jobs")(_inserted)
+        jobs.router.routes.insert(index, jobs.router.routes.pop())
+        break
+else:
+    raise SystemExit("this bqemulator has no route that starts jobs")
+
+
+_copied = executor._copy_table_into_destination
+
+
+async def _replaced(*, write_disposition: str, ctx: Any, **names: Any) -> None:
+    place = (names["dst_proj"], names["dst_ds"], names["dst_table_id"])
+    if write_disposition == "WRITE_TRUNCATE" and ctx.catalog.get_table(*place) is not None:
+        ctx.engine.execute(f"drop table {quoted_table_ref(*place)}")
+        ctx.catalog.delete_table(*place)
+    await _copied(write_disposition=write_disposition, ctx=ctx, **names)
+
+
+executor._copy_table_into_destination = _replaced
+DuckDBEngine._load_spatial = lambda *_, **__: None
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Which of the toolkit's .sql files the reference implementation has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from warehouse_ml import templates
+
+PACKAGE = Path(templates.__file__).parent
+
+NOT_SENT = {
+    "example/build_data.sql": "makes the example's data files, on DuckDB, before it is shipped",
+}
+"""Files that no warehouse but DuckDB is ever sent, with the reason."""
+
+
+def shipped_files() -> set[str]:
+    """Return every .sql file that the toolkit renders for an engine, as ``package/file``."""
+    files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.sql")}
+    return {
+        file
+        for file in files
+        if not file.startswith(("warehouses/macros/", "example/starter/", "example/sql/", "example/models/"))
+    }
+
+
+def proved_files(statements: Collection[str]) -> set[str]:
+    """Return the files all of whose statements, as rendered for BigQuery in this process, are among those sent."""
+    found = set()
+    for (package, file, engine, _), text in templates._rendered.items():
+        name = f"{package.removeprefix('warehouse_ml').strip('.').replace('.', '/')}/{file}"
+        if engine != "bigquery" or name in found:
+            continue
+        parts = [part.strip() for part in text.split(";\n") if part.strip()]
+        if all(any(part in sent for sent in statements) for part in parts):
+            found.add(name)
+    return found

@@ -1,0 +1,1 @@
+"""The BigQuery adapter: the only package that imports Google's libraries, and only when a warehouse is opened."""
