@@ -74,7 +74,7 @@ def assert_agree(found, window, name, reference, current):
         if metric == "wasserstein":
             # Sums are kept from the middle of the reference: what is lost is a part of how far its numbers spread.
             spread = np.abs(np.asarray([x for x in reference if x is not None and math.isfinite(x)])).max()
-            assert value == pytest.approx(expected, rel=1e-12, abs=1e-15 * spread), (name, metric)
+            assert value == pytest.approx(expected, rel=1e-12, abs=max(1e-15 * spread, 1e-300)), (name, metric)
         else:
             assert value == pytest.approx(expected, rel=1e-9, abs=1e-12), (name, metric)
 
@@ -130,7 +130,10 @@ def test_the_same_rows_in_another_order_do_not_drift(shared):
     reference = shapes(np.random.default_rng(5), N)
     order = np.random.default_rng(6).permutation(N)
     found = drift_of(shared, reference, {name: values[order] for name, values in reference.items()})
-    assert [row["value"] for row in found.values()] == pytest.approx([0.0] * len(found), abs=1e-12)
+    values = {key[1:]: row["value"] for key, row in found.items()}
+    # The squares of so small numbers are 0, and there is no standard deviation to divide by.
+    assert {values.pop((name, "wasserstein_standardized")) for name in ("tiny", "smallest")} == {None}
+    assert values == pytest.approx(dict.fromkeys(values, 0.0), abs=1e-12)
 
 
 def test_the_order_of_rows_changes_nothing(shared):
@@ -140,7 +143,9 @@ def test_the_order_of_rows_changes_nothing(shared):
     turned = ({name: values[::-1] for name, values in side.items()} for side in (reference, current))
     again = drift_of(shared, *turned)
     for key, row in first.items():
-        assert again[key]["value"] == pytest.approx(row["value"], rel=1e-12, abs=1e-300), key
+        # The standard deviation of numbers that lie close together far from 0 is not known to more digits.
+        rel = 1e-6 if key[2] == "wasserstein_standardized" else 1e-12
+        assert again[key]["value"] == pytest.approx(row["value"], rel=rel, abs=1e-300), key
 
 
 def test_integers_beyond_the_doubles_are_the_nearest_doubles(shared):
@@ -181,8 +186,8 @@ def test_numbers_at_the_ends_of_the_doubles(shared):
     rng = np.random.default_rng(11)
     sides = [np.where(rng.random(n) < 0.2, rng.choice([-1.7e308, 1.7e308], n), rng.normal(size=n)) for n in (N, 4000)]
     found = drift_of(shared, *({"x": side} for side in sides))
-    expected = expected_of([0.0], [0.0]) | {"kolmogorov_smirnov": ks_2samp(*sides, method="asymp").statistic}
-    assert found[None, "x", "kolmogorov_smirnov"]["value"] == pytest.approx(expected["kolmogorov_smirnov"], abs=1e-12)
+    expected = ks_2samp(*sides, method="asymp").statistic
+    assert found[None, "x", "kolmogorov_smirnov"]["value"] == pytest.approx(expected, abs=1e-12)
     # Twice the largest double is no double: a distance that overflows is not told.
     assert found[None, "x", "wasserstein"]["value"] is None or found[None, "x", "wasserstein"]["value"] > 1e300
 
