@@ -5,38 +5,7 @@
 -- grouped by number, and named afterwards: each row is in hundreds of slices, and text takes three times as long to group.
 {% set has_values = columns | rejectattr('is_quartered') | list %}
 {{ create_scratch('wml_search_cells') }}
-with coded as (
-    select
-        asked.unit,
-        -- Scattered, so that two sets of as many rows do not share its sum.
-        mod(mod(asked.row_id * 48271, 2147483647) * (asked.row_id + 40692), 2147483647) as fingerprint,
-        asked.first_loss - edges.first_mean as first_loss,
-        (asked.first_loss - edges.first_mean) * (asked.first_loss - edges.first_mean) as first_square,
-        {% if metrics | length > 1 %}
-        asked.second_loss - edges.second_mean as second_loss,
-        (asked.second_loss - edges.second_mean) * (asked.second_loss - edges.second_mean) as second_square,
-        {% endif %}
-        {% for column in columns %}
-        {% if column.is_quartered %}
-        {% set edge = 'edges.edges_' ~ column.name %}
-        {{ as_small_int('case when asked.' ~ column.name ~ ' is null then 0 when asked.' ~ column.name ~ ' <= ' ~ element(edge, 1) ~ ' then 1 when asked.' ~ column.name ~ ' <= ' ~ element(edge, 2) ~ ' then 2 when asked.' ~ column.name ~ ' <= ' ~ element(edge, 3) ~ ' then 3 else 4 end') }} as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% else %}
-        coalesce(values_{{ column.index }}.code, {{ as_small_int('0') }}) as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% endif %}
-        {% endfor %}
-    from wml_search_asked as asked
-    inner join wml_search_edges as edges
-        on asked.unit = edges.unit
-    {% for column in has_values %}
-    left join wml_search_values as values_{{ column.index }}
-        on asked.{{ column.name }} = values_{{ column.index }}.{{ 'number' if column.is_numeric else 'text' }}
-        and values_{{ column.index }}.input = {{ column.index }}
-    {% endfor %}
-),
-
-grouped as (
+with grouped as (
     select
         coded.unit,
         {{ which_grouped(names) }} as mask,
@@ -54,7 +23,7 @@ grouped as (
         {{ as_double('null') }} as second_total,
         {{ as_double('null') }} as second_squares
         {% endif %}
-    from coded
+    from wml_search_coded as coded
     group by grouping sets (
         (coded.unit){% for slice in slices %},
         (coded.unit, {% for name in slice.names %}coded.{{ name }}{% if not loop.last %}, {% endif %}{% endfor %}){% endfor %}
@@ -62,67 +31,102 @@ grouped as (
     )
 ),
 
-{% if has_values %}
-labels as (
+-- What a code stands for; a quarter begins and ends elsewhere in each window.
+labels as {{ materialized() }} (
+    {% if has_values %}
     select distinct
+        edges.unit,
         search_values.input,
-        search_values.code,
+        {{ as_int('search_values.code') }} as code,
         search_values.label
     from wml_search_values as search_values
-    where search_values.code > 0
+    cross join wml_search_edges as edges
+    {% endif %}
+    {% for column in columns if column.is_quartered %}
+    {% if has_values or not loop.first %}
+    union all
+    {% endif %}
+    {% set edge = 'edges.edges_' ~ column.name %}
+    select
+        edges.unit,
+        {{ as_int(column.index) }} as input,
+        quarters.quarter as code,
+        case quarters.quarter
+            when 1 then '<= ' || {{ number_text(element(edge, 1)) }}
+            when 2 then '> ' || {{ number_text(element(edge, 1)) }} || ' and <= ' || {{ number_text(element(edge, 2)) }}
+            when 3 then '> ' || {{ number_text(element(edge, 2)) }} || ' and <= ' || {{ number_text(element(edge, 3)) }}
+            else '> ' || {{ number_text(element(edge, 3)) }}
+        end as label
+    from wml_search_edges as edges
+    cross join (select 1 as quarter union all select 2 union all select 3 union all select 4) as quarters
+    {% endfor %}
 ),
 
-{% endif %}
-named as (
+keyed as (
     select
         grouped.unit,
-        grouped.mask,
+        slice_keys.slice_key,
+        slice_keys.n_columns,
+        slice_keys.position,
+        slice_keys.first_input,
+        slice_keys.second_input,
+        {% for which in ['first', 'second'] %}
+        case slice_keys.{{ which }}_input
+            {% for column in columns %}
+            when {{ column.index }} then {{ as_int('grouped.' ~ column.name) }}
+            {% endfor %}
+        end as {{ which }}_code,
+        {% endfor %}
         grouped.n_rows,
         grouped.fingerprint,
         grouped.first_total,
         grouped.first_squares,
         grouped.second_total,
-        grouped.second_squares,
-        {% for column in columns %}
-        case
-            when grouped.{{ column.name }} = 0 then '(null)'
-            {% if column.is_quartered %}
-            {% set edge = 'edges.edges_' ~ column.name %}
-            {% for quartile in [1, 2, 3] %}
-            when grouped.{{ column.name }} = {{ quartile }} then
-                {% if quartile > 1 %}'> ' || {{ number_text(element(edge, quartile - 1)) }} || ' and ' || {% endif %}'<= ' || {{ number_text(element(edge, quartile)) }}
-            {% endfor %}
-            when grouped.{{ column.name }} = 4 then '> ' || {{ number_text(element(edge, 3)) }}
-            {% else %}
-            else labels_{{ column.index }}.label
-            {% endif %}
-        end as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% endfor %}
+        grouped.second_squares
     from grouped
-    inner join wml_search_edges as edges
-        on grouped.unit = edges.unit
-    {% for column in has_values %}
-    left join labels as labels_{{ column.index }}
-        on grouped.{{ column.name }} = labels_{{ column.index }}.code
-        and labels_{{ column.index }}.input = {{ column.index }}
-    {% endfor %}
+    inner join wml_search_keys as slice_keys
+        on grouped.mask = slice_keys.mask
+),
+
+named as (
+    select
+        keyed.unit,
+        keyed.slice_key,
+        keyed.n_columns,
+        keyed.position,
+        {{ joined_text([
+            "case when keyed.first_code = 0 then '(null)' else first_labels.label end",
+            "case when keyed.second_code = 0 then '(null)' else second_labels.label end",
+        ], ', ') }} as slice_value,
+        keyed.n_rows,
+        keyed.fingerprint,
+        keyed.first_total,
+        keyed.first_squares,
+        keyed.second_total,
+        keyed.second_squares
+    from keyed
+    left join labels as first_labels
+        on keyed.unit = first_labels.unit
+        and keyed.first_input = first_labels.input
+        and keyed.first_code = first_labels.code
+    left join labels as second_labels
+        on keyed.unit = second_labels.unit
+        and keyed.second_input = second_labels.input
+        and keyed.second_code = second_labels.code
 )
 
 select
     named.unit,
-    slice_keys.slice_key,
-    {{ joined_text(names, ', ') }} as slice_value,
+    named.slice_key,
+    named.slice_value,
     named.n_rows,
     named.first_total,
     named.first_squares,
     named.second_total,
     named.second_squares
 from named
-inner join wml_search_keys as slice_keys
-    on named.mask = slice_keys.mask
 where true
 qualify row_number() over (
     partition by named.unit, named.n_rows, named.fingerprint
-    order by slice_keys.n_columns, slice_keys.position, {{ joined_text(names, ', ') }}
+    order by named.n_columns, named.position, named.slice_value
 ) = 1
