@@ -158,6 +158,7 @@ def test_drift_is_the_same(
 ) -> None:
     # Columns of as few rows as these are counted one by one, if they were not told to be many.
     monkeypatch.setattr(drift_pieces, "_MANY_VALUES", 20)
+    monkeypatch.setattr(drift_pieces, "_FEWEST_CELLS", 40)
     monkeypatch.setattr(drift, "_profiles", {})
     rows = rows_of(task)
     rows["wml_due"] = rows["wml_due"].slice(0, n_due)

@@ -12,7 +12,7 @@ with grouped as (
         {% for name in names %}
         coded.{{ name }},
         {% endfor %}
-        {{ as_double('count(*)') }} as n_rows,
+        count(*) as n_rows,
         sum(coded.fingerprint) as fingerprint,
         sum(coded.first_loss) as first_total,
         sum(coded.first_square) as first_squares,
@@ -119,7 +119,7 @@ select
     named.unit,
     named.slice_key,
     named.slice_value,
-    named.n_rows,
+    {{ as_double('named.n_rows') }} as n_rows,
     named.first_total,
     named.first_squares,
     named.second_total,
