@@ -53,6 +53,8 @@ ORDER = (
     "docs/replay.md",
     "docs/format.md",
     "docs/experiments.md",
+    "docs/bigquery.md",
+    "docs/engines.md",
     "docs/cli.md",
     "docs/README.md",
 )

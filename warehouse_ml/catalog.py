@@ -206,7 +206,7 @@ class Catalog:
         )
 
     def _models_called(self, sql: str, file: SqlFile) -> Iterator[tuple[str, str | None]]:
-        for call in calls_in(sql, place=file.place):
+        for call in calls_in(sql, place=file.place, engine=self.target.engine):
             for model in call.args["models"]:
                 found = self._models.get(model.name.lower())
                 if found is None:

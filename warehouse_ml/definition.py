@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.constants import NotConstantError, constant
-from warehouse_ml.dialect import WmlDuckDB, parse, start_of
+from warehouse_ml.dialect import dialect_of, parse, start_of
 from warehouse_ml.errors import DefinitionError, Place
 from warehouse_ml.hparams import HPARAM_FUNCTIONS, Tuning, read_hparam, resolve_tuned
 from warehouse_ml.options import MODEL_TYPES, UNLABELLED
@@ -72,6 +72,8 @@ class ModelDefinition:
         The items of TRANSFORM; empty without one.
     tuning : Tuning or None
         What is tuned, and how; an option that is tuned has its default above.
+    engine : str
+        In whose SQL the statement is written.
     """
 
     name: str
@@ -87,6 +89,7 @@ class ModelDefinition:
     source: SourceText = field(repr=False, compare=False)
     transform: tuple[TransformItem, ...] = ()
     tuning: Tuning | None = None
+    engine: str = "duckdb"
 
     def query_at(self, position: int | None) -> str:
         """Return file, line and column of an offset of the query."""
@@ -98,7 +101,9 @@ class ModelDefinition:
         return self.source.at(self.query_start)
 
 
-def read_definition(text: str, *, name: str, place: str, source: SourceText | None = None) -> ModelDefinition:
+def read_definition(
+    text: str, *, name: str, place: str, source: SourceText | None = None, engine: str = "duckdb"
+) -> ModelDefinition:
     """Read a rendered model file.
 
     Parameters
@@ -111,6 +116,8 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         The file, for errors.
     source : SourceText, optional
         The same text with its places in the template; by default the text is taken for the file's own.
+    engine : str
+        In whose SQL it is written.
 
     Raises
     ------
@@ -120,14 +127,14 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         If it is not CREATE MODEL, or its options are wrong; with file, line and column.
     """
     source = source or SourceText(text, place)
-    tree = parse(text, place=place, at=source.at)
+    tree = parse(text, place=place, at=source.at, engine=engine)
     if not isinstance(tree, exp.Create) or tree.kind != "MODEL":
         raise DefinitionError(
             "a file in models/ holds one CREATE MODEL statement",
             place=place,
             hint="create or replace model name options (model_type = '...') as select ...",
         )
-    tokens = WmlDuckDB().tokenize(text)
+    tokens = dialect_of(engine).tokenize(text)
     found = tree.this.name
     if found.lower() != name.lower():
         raise DefinitionError(
@@ -140,7 +147,7 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         return partial(source.at, _start_of(tokens, word))
 
     written, clause = _properties(tree, at)
-    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source)
+    transform = () if clause is None else read_transform(clause.expressions, tokens, text, source, engine)
     if tree.expression is None:
         raise DefinitionError("no query: CREATE MODEL ... AS SELECT is missing its SELECT", place=place)
     model_type = written.get("MODEL_TYPE", "")
@@ -170,6 +177,7 @@ def read_definition(text: str, *, name: str, place: str, source: SourceText | No
         source=source,
         transform=transform,
         tuning=tuning,
+        engine=engine,
     )
 
 

@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
-from warehouse_ml.dialect import MlCall, WmlDuckDB
+from warehouse_ml.dialect import MlCall, dialect_of
 from warehouse_ml.errors import SqlError, WmlError, did_you_mean
 from warehouse_ml.warehouses.base import Warehouse
 
@@ -38,7 +38,7 @@ def diagnosed(error: SqlError, warehouse: Warehouse) -> SqlError:
     try:
         path = _name_at(error.sql, error.position, warehouse.engine)
         with _quiet():
-            tree = sqlglot.parse_one(error.sql, read=WmlDuckDB)
+            tree = sqlglot.parse_one(error.sql, read=dialect_of(warehouse.engine))
         found = _columns_around(tree, path, warehouse)
     except (SqlglotError, WmlError):
         return error

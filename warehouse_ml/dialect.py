@@ -1,6 +1,6 @@
-"""DuckDB's SQL with BigQuery ML's statements and table functions in it, as a sqlglot dialect.
+"""The target's SQL with BigQuery ML's statements and table functions in it, as a sqlglot dialect for each engine.
 
-What is trained and queried is the target's own SQL, so the dialect extends the target's and adds only what is BigQuery
+What is trained and queried is the target's own SQL, so each dialect extends the target's and adds only what is BigQuery
 ML's: ``create model``, ``drop model``, ``export model``, and ``ml.name(...)`` where a table may stand.
 """
 
@@ -10,8 +10,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.parser import Parser
+from sqlglot.parsers.bigquery import BigQueryParser
 from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -26,14 +30,19 @@ __all__ = [
     "MlCall",
     "MlInput",
     "MlModel",
+    "WmlBigQuery",
     "WmlDuckDB",
     "calls_in",
+    "dialect_of",
     "parse",
     "span",
     "start_of",
 ]
 
-_OPENS = {"'": "this string", '"': "this name", "/": "this comment"}
+_OPENS = {
+    "duckdb": {"'": "this string", '"': "this name", "/": "this comment"},
+    "bigquery": {"'": "this string", '"': "this string", "`": "this name", "/": "this comment"},
+}
 
 
 class MlModel(exp.Expression):
@@ -81,13 +90,8 @@ class ExportModel(exp.Expression):
     arg_types: ClassVar = {"this": True, "options": False}
 
 
-class _Parser(DuckDBParser):
-    """Reads OPTIONS as properties, and what starts with ``ml.`` where a table may stand."""
-
-    PROPERTY_PARSERS: ClassVar = {
-        **DuckDBParser.PROPERTY_PARSERS,
-        "OPTIONS": lambda self: self._parse_with_property(),
-    }
+class _MlParser(Parser):
+    """Reads what starts with ``ml.`` where a table may stand."""
 
     def _parse_statement(self) -> exp.Expr | None:
         if self._curr.text.upper() == "EXPORT" and self._next.token_type == TokenType.MODEL:
@@ -181,6 +185,19 @@ class _Parser(DuckDBParser):
         return ExportModel(this=name, options=options)
 
 
+class _DuckDBParser(_MlParser, DuckDBParser):
+    """Reads OPTIONS as properties."""
+
+    PROPERTY_PARSERS: ClassVar = {
+        **DuckDBParser.PROPERTY_PARSERS,
+        "OPTIONS": lambda self: self._parse_with_property(),
+    }
+
+
+class _BigQueryParser(_MlParser, BigQueryParser):
+    """Knows OPTIONS from BigQuery itself."""
+
+
 class WmlDuckDB(DuckDB):
     """DuckDB's SQL plus BigQuery ML's statements and table functions."""
 
@@ -189,7 +206,26 @@ class WmlDuckDB(DuckDB):
 
         KEYWORDS: ClassVar = {**DuckDB.Tokenizer.KEYWORDS, "MODEL": TokenType.MODEL}
 
-    Parser = _Parser
+    Parser = _DuckDBParser
+
+
+class WmlBigQuery(BigQuery):
+    """GoogleSQL plus those of BigQuery ML's statements and table functions that its parser lacks."""
+
+    class Tokenizer(BigQuery.Tokenizer):
+        """Knows the keyword MODEL; everywhere else the word stays an ordinary name."""
+
+        KEYWORDS: ClassVar = {**BigQuery.Tokenizer.KEYWORDS, "MODEL": TokenType.MODEL}
+
+    Parser = _BigQueryParser
+
+
+_DIALECTS: dict[str, type[Dialect]] = {"duckdb": WmlDuckDB, "bigquery": WmlBigQuery}
+
+
+def dialect_of(engine: str) -> Dialect:
+    """Return the language in which a project's files are written for an engine."""
+    return _DIALECTS[engine]()
 
 
 def span(node: exp.Expr) -> tuple[int, int]:
@@ -198,12 +234,14 @@ def span(node: exp.Expr) -> tuple[int, int]:
     return start, end
 
 
-def calls_in(sql: str, *, place: str, at: Callable[[int | None], str] | None = None) -> list[MlCall]:
+def calls_in(
+    sql: str, *, place: str, at: Callable[[int | None], str] | None = None, engine: str = "duckdb"
+) -> list[MlCall]:
     """Return the ``ml.*`` calls of a statement that stand where a table may, nested ones too.
 
     Parameters
     ----------
-    sql, place, at
+    sql, place, at, engine
         As for ``parse``.
 
     Raises
@@ -211,12 +249,12 @@ def calls_in(sql: str, *, place: str, at: Callable[[int | None], str] | None = N
     TemplateError
         If the statement has such calls and cannot be parsed.
     """
-    if "ml" not in sql.lower() or not _mentions_call(sql):
+    if "ml" not in sql.lower() or not _mentions_call(sql, engine):
         return []
-    return list(parse(sql, place=place, at=at).find_all(MlCall))
+    return list(parse(sql, place=place, at=at, engine=engine).find_all(MlCall))
 
 
-def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None) -> exp.Expr:
+def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None, engine: str = "duckdb") -> exp.Expr:
     """Parse one statement of rendered SQL.
 
     Parameters
@@ -227,6 +265,8 @@ def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None
         The file, for errors.
     at : callable, optional
         Returns the place in the file of an offset of ``sql``; by default ``sql`` is the file.
+    engine : str
+        In whose language it is written.
 
     Raises
     ------
@@ -235,13 +275,13 @@ def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None
     """
     at = at or SourceText(sql, place).at
     try:
-        trees = [tree for tree in WmlDuckDB().parse(sql) if tree is not None]
+        trees = [tree for tree in dialect_of(engine).parse(sql) if tree is not None]
     except (ParseError, TokenError) as error:
-        raise _syntax_error(sql, error, at) from None
+        raise _syntax_error(sql, error, at, engine) from None
     if len(trees) != 1:
         raise TemplateError(
             f"one statement expected, found {len(trees)}",
-            place=at(_second_statement(sql)) if trees else place,
+            place=at(_second_statement(sql, engine)) if trees else place,
             hint="put each statement into a file of its own",
         )
     if isinstance(trees[0], exp.Command):
@@ -249,9 +289,9 @@ def parse(sql: str, *, place: str, at: Callable[[int | None], str] | None = None
     return trees[0]
 
 
-def _mentions_call(sql: str) -> bool:
+def _mentions_call(sql: str, engine: str) -> bool:
     try:
-        tokens = WmlDuckDB().tokenize(sql)
+        tokens = dialect_of(engine).tokenize(sql)
     except TokenError:
         return False
     return any(_starts_call(tokens[index : index + 4]) for index in range(len(tokens) - 3))
@@ -275,11 +315,11 @@ def start_of(node: exp.Expr) -> int | None:
     return min(starts) if starts else None
 
 
-def _syntax_error(sql: str, error: ParseError | TokenError, at: Callable[[int | None], str]) -> WmlError:
+def _syntax_error(sql: str, error: ParseError | TokenError, at: Callable[[int | None], str], engine: str) -> WmlError:
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else None
     if not details:
-        unclosed = _unclosed(sql)
-        what = str(error) if unclosed is None else f"{_OPENS[sql[unclosed]]} is not closed"
+        unclosed = _unclosed(sql, engine)
+        what = str(error) if unclosed is None else f"{_OPENS[engine][sql[unclosed]]} is not closed"
         return TemplateError(f"SQL syntax: {what}", place=at(unclosed))
     # The parser tells where the word ends.
     line_start = sum(len(line) for line in sql.splitlines(keepends=True)[: (details["line"] or 1) - 1])
@@ -290,18 +330,18 @@ def _syntax_error(sql: str, error: ParseError | TokenError, at: Callable[[int | 
     )
 
 
-def _second_statement(sql: str) -> int | None:
-    tokens = WmlDuckDB().tokenize(sql)
+def _second_statement(sql: str, engine: str) -> int | None:
+    tokens = dialect_of(engine).tokenize(sql)
     ends = [index for index, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
     return next((tokens[index + 1].start for index in ends if index + 1 < len(tokens)), None)
 
 
-def _unclosed(sql: str) -> int | None:
+def _unclosed(sql: str, engine: str) -> int | None:
     """Return where the string, name or comment starts that has no end: before it, all is well."""
     for position in range(len(sql) - 1, -1, -1):
-        if sql[position] in "'\"" or sql.startswith("/*", position):
+        if sql[position] in _OPENS[engine] and (sql[position] != "/" or sql.startswith("/*", position)):
             try:
-                WmlDuckDB().tokenize(sql[:position])
+                dialect_of(engine).tokenize(sql[:position])
             except TokenError:
                 continue
             return position

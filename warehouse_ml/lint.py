@@ -15,7 +15,7 @@ from sqlglot.optimizer.scope import build_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.dialect import WmlDuckDB, parse, start_of
+from warehouse_ml.dialect import dialect_of, parse, start_of
 from warehouse_ml.errors import DefinitionError, did_you_mean
 from warehouse_ml.lineage import derived_from, window_of
 from warehouse_ml.places import SourceText
@@ -85,7 +85,7 @@ def lint(definition: ModelDefinition, config: Mapping[str, Any]) -> list[Finding
         If ``allow`` names no trap.
     """
     silent = allowed(config, definition.place)
-    tree = parse(definition.source.text, place=definition.place, at=definition.source.at)
+    tree = parse(definition.source.text, place=definition.place, at=definition.source.at, engine=definition.engine)
     not_features = {definition.split.column, definition.weight_column} - {None}
     found = lint_tree(
         tree,
@@ -93,6 +93,7 @@ def lint(definition: ModelDefinition, config: Mapping[str, Any]) -> list[Finding
         label=definition.label,
         not_features=[str(name) for name in not_features],
         query_start=definition.query_start,
+        engine=definition.engine,
     )
     return [finding for finding in found if finding.trap not in silent]
 
@@ -126,6 +127,7 @@ def lint_tree(
     label: str,
     not_features: Collection[str] = (),
     query_start: int = 0,
+    engine: str = "duckdb",
 ) -> list[Finding]:
     """Look for traps in a parsed CREATE MODEL statement.
 
@@ -140,8 +142,10 @@ def lint_tree(
         Columns of the query that are not trained on: split and weight.
     query_start : int
         Where in the text the query starts.
+    engine : str
+        In whose SQL it is written.
     """
-    tokens = WmlDuckDB().tokenize(source.text)
+    tokens = dialect_of(engine).tokenize(source.text)
     query = tree.expression if isinstance(tree, exp.Create) else tree
     found: list[tuple[int, str, str, str, str]] = []
     found += _dropped_categories(tree)

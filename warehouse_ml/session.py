@@ -14,13 +14,13 @@ from warehouse_ml.functions import Reader, install_predictions
 from warehouse_ml.project import Project, Target, load_project
 from warehouse_ml.registry import Registry, StoredVersion
 from warehouse_ml.tables import ensure_tables
-from warehouse_ml.warehouses.base import Warehouse
+from warehouse_ml.warehouses.base import CountsBytes, Warehouse
 from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Session", "open_session", "open_warehouse", "read_again_by"]
+__all__ = ["Session", "limit_bytes", "open_session", "open_warehouse", "read_again_by"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,21 @@ class Session:
 
 
 @contextmanager
-def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
+def open_session(folder: Path, target: str | None = None, *, max_bytes: int | None = None) -> Iterator[Session]:
     """Open a project for work: the warehouse is locked for others, the ``wml`` tables are there.
+
+    Parameters
+    ----------
+    folder : Path
+    target : str, optional
+        The default one if not given.
+    max_bytes : int, optional
+        What the warehouse may read in all.
 
     Raises
     ------
     ProjectError, TemplateError, GraphError
-        If the project's files are wrong; the warehouse has not been touched then.
+        If the project's files are wrong, or the target counts no bytes; the warehouse has not been touched then.
     WarehouseError
         If the warehouse cannot be opened.
     """
@@ -65,6 +73,8 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
     registry = Registry.of(project)
     warehouse = open_warehouse(project, chosen)
     try:
+        if max_bytes is not None:
+            limit_bytes(warehouse, max_bytes)
         ensure_tables(warehouse)
         registry.show_in(warehouse)
         install_predictions(warehouse, registry)
@@ -72,6 +82,22 @@ def open_session(folder: Path, target: str | None = None) -> Iterator[Session]:
         yield Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
     finally:
         warehouse.close()
+
+
+def limit_bytes(warehouse: Warehouse, max_bytes: int) -> None:
+    """Let a warehouse read no more than so many bytes in all.
+
+    Raises
+    ------
+    ProjectError
+        If its engine counts none.
+    """
+    if not isinstance(warehouse, CountsBytes):
+        raise ProjectError(
+            f'the target "{warehouse.name}" counts no bytes, so there is nothing to limit',
+            hint="leave --max-bytes out: it is for targets that are billed by the byte",
+        )
+    warehouse.max_bytes = max_bytes
 
 
 def read_again_by(warehouse: Warehouse, registry: Registry) -> Registry:

@@ -14,7 +14,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from warehouse_ml.definition import read_definition
-from warehouse_ml.dialect import DropModel, ExportModel, WmlDuckDB, parse
+from warehouse_ml.dialect import DropModel, ExportModel, dialect_of, parse
 from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundError, did_you_mean
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import CHAMPION, Alias
@@ -47,10 +47,10 @@ class Done:
     warnings: tuple[str, ...] = ()
 
 
-def is_model_statement(text: str) -> bool:
+def is_model_statement(text: str, engine: str = "duckdb") -> bool:
     """Return whether a text is one of the statements, going by its first words."""
     try:
-        tokens = WmlDuckDB().tokenize(text)[:6]
+        tokens = dialect_of(engine).tokenize(text)[:6]
     except TokenError:
         return False
     if not tokens or tokens[0].text.upper() not in _FIRST_WORDS:
@@ -70,7 +70,7 @@ def run_statement(
     VersionNotFoundError
         If it is about a model that is not there.
     """
-    tree = parse(text, place=place)
+    tree = parse(text, place=place, engine=session.warehouse.engine)
     match tree:
         case DropModel():
             return _drop(session, tree, as_of, place)
@@ -103,7 +103,7 @@ def _create(
         )
 
     def read() -> Subject:
-        definition = read_definition(text, name=name, place=place)
+        definition = read_definition(text, name=name, place=place, engine=session.warehouse.engine)
         definition_hash = hashlib.sha256(definition.text.encode()).hexdigest()
         return Subject(definition, definition_hash, {}, session.project.root)
 

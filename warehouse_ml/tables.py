@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 from sqlglot import exp
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.templates import macro_source, statement, statements
 from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "add_columns",
     "all_of",
+    "defining",
     "ensure_tables",
-    "named_rows",
     "one_row",
-    "rows_of",
     "run_file",
     "spooled",
     "undone",
@@ -37,7 +36,6 @@ _HERE = "warehouse_ml.warehouses"
 _TABLE = "create table if not exists "
 _MADE_BY = ("schema.sql", "tables.sql", "resliced.sql")
 _TELLING = "evaluations"
-_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -54,7 +52,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
         told = (warehouse.description(wml_table(_TELLING)) or "").split()
         if told[:1] == [digest] and set(told[1:]) <= set(there):
             return
-    with warehouse.transaction():
+    # Each definition may be made again: where they cannot be made together, the next command goes on from the middle.
+    with defining(warehouse):
         warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
         for sql in statements(_HERE, "tables.sql", warehouse.engine):
             if _TABLE not in sql:
@@ -104,31 +103,6 @@ def one_row(warehouse: Warehouse, sql: str, parameters: Parameters | None = None
     return named_rows(warehouse.fetch(sql, parameters))[0]
 
 
-def named_rows(rows: pa.Table) -> list[dict[str, Any]]:
-    """Return each row of a table by the names of its columns; instants are in UTC."""
-    return [dict(zip(rows.column_names, row, strict=True)) for row in rows_of(rows)]
-
-
-def rows_of(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a table; instants are in UTC.
-
-    Several times as fast as Arrow makes datetimes, and without pandas, which it imports for the first of them.
-    """
-    return zip(*(_values(column) for column in rows.columns), strict=True)
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    import pyarrow as pa
-
-    kind = column.type
-    if not pa.types.is_timestamp(kind) or kind.unit != "us":
-        values: list[Any] = column.to_pylist()
-        return values
-    epoch = _EPOCH.replace(tzinfo=dt.UTC) if kind.tz else _EPOCH
-    instants = [at for chunk in column.chunks for at in chunk.view(pa.int64()).to_pylist()]
-    return [None if at is None else epoch + dt.timedelta(microseconds=at) for at in instants]
-
-
 @contextmanager
 def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
     """Yield the rows of a reader as a table that lies in a file, so that memory does not grow with them.
@@ -146,6 +120,16 @@ def spooled(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
             yield pa.ipc.open_stream(mapped).read_all()
 
 
+def defining(warehouse: Warehouse) -> AbstractContextManager[None]:
+    """Return the context in which tables, views or columns are defined.
+
+    A transaction, where the engine defines in transactions; so what is defined and what is written inside take effect
+    together. Elsewhere nothing: each definition takes effect at once, and whoever makes it must leave things so that
+    the same step, run again after a crash between any two statements, comes to the same end.
+    """
+    return warehouse.transaction() if warehouse.defines_in_transactions else nullcontext()
+
+
 class _Undone(BaseException):
     """Ends a transaction whose work is not to be kept."""
 
@@ -155,7 +139,8 @@ def undone(warehouse: Warehouse) -> Iterator[None]:
     """Run a block in a transaction that is rolled back at its end: what would happen, without its happening.
 
     Nothing that the block wrote is there afterwards, its scratch tables neither. It must not stand inside of another
-    transaction, which would keep what it wrote.
+    transaction, which would keep what it wrote; and it must define nothing but scratch tables, unless the engine
+    ``defines_in_transactions``.
     """
     try:
         with warehouse.transaction():

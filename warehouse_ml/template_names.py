@@ -16,8 +16,9 @@ from warehouse_ml.warehouses.base import Relation, wml_table
 
 __all__ = ["BEGINNING", "Clock", "Reading", "is_file", "matches", "template_names"]
 
-BEGINNING = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
-"""Where the first window of an incremental relation starts."""
+BEGINNING = dt.datetime(100, 1, 1, tzinfo=dt.UTC)
+"""Where the first window of an incremental relation starts: a template may look some time further back, and the first
+instant that every engine knows is in the year 1."""
 
 _WHERE_VERSIONS_ARE = 'is a version\'s number that only a rule with config(on="promote") is told'
 _CLOCK = ("as_of", "window_start")
@@ -107,7 +108,7 @@ def template_names(
         value = project.source(name, target.name)
         reading.sources.add(name)
         if not is_file(value):
-            return ".".join(str(ident(part)) for part in value.split("."))
+            return ".".join(str(ident(part)) for part in _table_parts(value, target))
         _check_source_file(project, name, value)
         # A hash of the text must not change when the project is moved.
         path = value if reading.is_for_hash else (project.root / value).as_posix()
@@ -146,6 +147,16 @@ def template_names(
         "candidate": (clock and clock.candidate) or templates.missing("candidate", _WHERE_VERSIONS_ARE),
         "champion": (clock and clock.champion) or templates.missing("champion", _WHERE_VERSIONS_ARE),
     }
+
+
+def _table_parts(value: str, target: Target) -> list[str]:
+    """Return the parts of a table's name as wml.toml has it."""
+    if target.engine != "bigquery":
+        return value.split(".")
+    # A project of a domain has a dot of its own: example.com:project.dataset.table.
+    parts = value.replace("`", "").rsplit(".", 2)
+    # A view needs at least the dataset.
+    return [target.schema, *parts] if target.schema and len(parts) == 1 else parts
 
 
 def _check_source_file(project: Project, name: str, value: str) -> None:

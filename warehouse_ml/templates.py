@@ -107,7 +107,7 @@ def statement(package: str, file: str, engine: str, **context: Any) -> str:
     key = (package, file, engine, repr(context))
     text = _rendered.get(key)
     if text is None:
-        text = _own_template(package, file, engine).render(**context).strip()
+        text = _own_template(package, file, engine).render(**context).strip().removesuffix(";")
         if len(_rendered) >= _MOST_RENDERED:
             _rendered.clear()
         _rendered[key] = text

@@ -42,6 +42,9 @@ _AGGREGATES = {
 }
 
 
+_FIELD = {"duckdb": "struct_extract({}, '{}')", "bigquery": "({}).{}"}
+
+
 @dataclass(frozen=True)
 class TransformItem:
     """An item of the clause.
@@ -58,6 +61,8 @@ class TransformItem:
         The offset in the rendered file at which it starts.
     source : SourceText
         The rendered file.
+    dialect : str
+        In whose SQL it is written.
     """
 
     name: str
@@ -66,6 +71,7 @@ class TransformItem:
     start: int
     source: SourceText = field(repr=False, compare=False)
     words: tuple[tuple[str, int], ...] = field(default=(), repr=False, compare=False)
+    dialect: str = DIALECT
 
     @property
     def place(self) -> str:
@@ -91,12 +97,15 @@ class MlCall:
         Every other argument by its name in Google's documentation, defaults filled in.
     written : frozenset of str
         The settings that were written.
+    dialect : str
+        In whose SQL it is written.
     """
 
     name: str
     operand: exp.Expr
     settings: Mapping[str, Any]
     written: frozenset[str]
+    dialect: str = DIALECT
 
     @property
     def is_analytic(self) -> bool:
@@ -105,11 +114,11 @@ class MlCall:
 
     def told(self) -> str:
         """Return the call's beginning, for messages."""
-        return f"ml.{self.name}({self.operand.sql(dialect=DIALECT)})"
+        return f"ml.{self.name}({self.operand.sql(dialect=self.dialect)})"
 
 
 def read_transform(
-    nodes: Sequence[exp.Expr], tokens: Sequence[Token], sql: str, source: SourceText
+    nodes: Sequence[exp.Expr], tokens: Sequence[Token], sql: str, source: SourceText, dialect: str = DIALECT
 ) -> tuple[TransformItem, ...]:
     """Read the items of a TRANSFORM clause and check what can be checked without the data.
 
@@ -123,6 +132,8 @@ def read_transform(
         The whole statement.
     source : SourceText
         The same statement with its places in the file.
+    dialect : str
+        In whose SQL it is written.
 
     Raises
     ------
@@ -134,7 +145,7 @@ def read_transform(
         raise DefinitionError(
             "TRANSFORM (...) is empty", place=source.place, hint="transform (column, ... , expression as name)"
         )
-    items = [_item(node, part, sql, source) for node, part in zip(nodes, parts, strict=True)]
+    items = [_item(node, part, sql, source, dialect) for node, part in zip(nodes, parts, strict=True)]
     seen: dict[str, TransformItem] = {}
     for item in items:
         if item.name.lower() in seen:
@@ -176,7 +187,7 @@ def read_call(node: exp.Expr, item: TransformItem, place: str) -> MlCall | None:
         raise DefinitionError(
             f"ml.{name} needs the statistics of all rows",
             place=at,
-            hint=f"write {node.sql(dialect=DIALECT)} over ()",
+            hint=f"write {node.sql(dialect=item.dialect)} over ()",
         )
     if isinstance(node, exp.Window):
         if not signature.is_analytic:
@@ -194,12 +205,12 @@ def read_call(node: exp.Expr, item: TransformItem, place: str) -> MlCall | None:
             settings[setting.name] = setting.read(constant(argument))
         except ValueError as error:
             raise DefinitionError(
-                f"{setting.name} of ml.{name} {error}, not {argument.sql(dialect=DIALECT)}",
+                f"{setting.name} of ml.{name} {error}, not {argument.sql(dialect=item.dialect)}",
                 place=at,
                 hint=f"ml.{name}({signature.usage})",
             ) from None
     defaults = {setting.name: setting.default for setting in signature.settings}
-    return MlCall(name, arguments[0], {**defaults, **settings}, frozenset(settings))
+    return MlCall(name, arguments[0], {**defaults, **settings}, frozenset(settings), item.dialect)
 
 
 def aggregate_of(node: exp.Expr) -> exp.Expr | None:
@@ -243,7 +254,7 @@ def _parts(tokens: Sequence[Token]) -> list[list[Token]]:
     return [part for part in parts if part]
 
 
-def _item(node: exp.Expr, part: list[Token], sql: str, source: SourceText) -> TransformItem:
+def _item(node: exp.Expr, part: list[Token], sql: str, source: SourceText, dialect: str) -> TransformItem:
     start = part[0].start
     at = partial(source.at, start)
     expression = without_comments(node.unalias())
@@ -257,7 +268,7 @@ def _item(node: exp.Expr, part: list[Token], sql: str, source: SourceText) -> Tr
             raise DefinitionError(
                 "a star of TRANSFORM can only leave columns out", place=at, hint="* except (column, ...)"
             )
-        return TransformItem("*", expression, text, start, source, words)
+        return TransformItem("*", expression, text, start, source, words, dialect)
     name = node.alias_or_name if isinstance(node, (exp.Alias, exp.Column)) else ""
     if not name or name == "*":
         raise DefinitionError(
@@ -265,7 +276,7 @@ def _item(node: exp.Expr, part: list[Token], sql: str, source: SourceText) -> Tr
             place=at,
             hint=f"write {text} as name" if name != "*" else "write * alone",
         )
-    return TransformItem(name, expression, text, start, source, words)
+    return TransformItem(name, expression, text, start, source, words, dialect)
 
 
 def _check(item: TransformItem, place: str) -> None:
@@ -289,7 +300,7 @@ def _check(item: TransformItem, place: str) -> None:
 def _check_aggregate(window: exp.Expr, aggregate: exp.Expr, item: TransformItem, place: str) -> None:
     at = item.place
     bare = aggregate.this if isinstance(aggregate, exp.Filter) else aggregate
-    told = bare.sql(dialect=DIALECT)
+    told = bare.sql(dialect=item.dialect)
     _check_window(window, told, at)
     if type(bare) not in _AGGREGATES:
         raise DefinitionError(
@@ -298,7 +309,7 @@ def _check_aggregate(window: exp.Expr, aggregate: exp.Expr, item: TransformItem,
     for part in aggregate.walk():
         is_own = part is bare or isinstance(part, (exp.Filter, exp.Where, exp.Distinct))
         is_counted = isinstance(part, exp.Star) and part.parent is bare and isinstance(bare, exp.Count)
-        reason = None if is_own or is_counted else refusal(part)
+        reason = None if is_own or is_counted else refusal(part, item.dialect)
         if reason is not None:
             raise _refused(reason, item, place)
 
@@ -314,18 +325,18 @@ def _check_window(window: exp.Expr, told: str, at: str) -> None:
 
 def _refuse(expression: exp.Expr, item: TransformItem, place: str) -> None:
     for part in expression.walk():
-        reason = refusal(part)
+        reason = refusal(part, item.dialect)
         if isinstance(part, exp.Column) and part.table:
             raise DefinitionError(
-                f"TRANSFORM reads the query's columns, which have no relation: {part.sql(dialect=DIALECT)}",
+                f"TRANSFORM reads the query's columns, which have no relation: {part.sql(dialect=item.dialect)}",
                 place=item.place,
-                hint=f"write {part.name}; a field of a struct is struct_extract({part.table}, '{part.name}')",
+                hint=f"write {part.name}; a field of a struct is {_FIELD[item.dialect].format(part.table, part.name)}",
             )
-        if isinstance(part, exp.AggFunc):
+        if isinstance(part, exp.AggFunc) and reason is not None:
             raise DefinitionError(
-                f"{part.sql(dialect=DIALECT)} is an aggregate without a window",
+                f"{part.sql(dialect=item.dialect)} is an aggregate without a window",
                 place=item.place,
-                hint=f"write {part.sql(dialect=DIALECT)} over ()",
+                hint=f"write {part.sql(dialect=item.dialect)} over ()",
             )
         if reason is not None:
             raise _refused(reason, item, place)

@@ -5,9 +5,13 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 
 - temporary tables of a session, which it looks for in the default dataset;
 - a job id is taken once: a second job of that id is refused with 409;
-- a copy over a table takes the place of its columns, too;
+- a copy or a load over a table takes the place of its columns, too;
+- a view that a statement made tells its query;
 - table functions whose body is a query with WITH are taken, and not made: it calls them a syntax error;
 - a description set by ALTER TABLE is told by tables.get;
+- a job counts bytes: a million for each word FROM, where it says 0;
+- the rows of a large result are a table that the Storage Read API reads;
+- BIGNUMERIC keeps its whole digits: as text, a whole number has no decimal point;
 - the spatial extension, which it loads from the network, is left out.
 """
 
@@ -19,17 +23,21 @@ from typing import Any
 
 os.environ.setdefault("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false")
 
-from bqemulator.api.routes import jobs
+from bqemulator.api.routes import jobs, tables, upload
 from bqemulator.cli import main
 from bqemulator.domain.errors import AlreadyExistsError
 from bqemulator.jobs import executor
 from bqemulator.sql.rewriter import default_dataset
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
+from sqlglot import exp
+from sqlglot.generators.duckdb import DuckDBGenerator
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
 _TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
 _DESCRIBED = re.compile(r"alter table `(\w+)`\.`(\w+)` set options \(description = '([^']*)'\)", re.IGNORECASE)
+_FROM = re.compile(r"\bfrom\b", re.IGNORECASE)
+_FEW_ROWS = 10_000
 _named: dict[str, set[str]] = {}
 _current: set[str] = set()
 _taken: set[str] = set()
@@ -78,6 +86,16 @@ async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any
             raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
         _taken.add(job_id)
     answer = await _insert(project_id, request, ctx, caller)
+    if (counted := answer.get("statistics", {}).get("query")) is not None:
+        counted["totalBytesProcessed"] = str(len(_FROM.findall(query.get("query", ""))) * 1_000_000)
+    place = answer.get("configuration", {}).get("query", {}).get("destinationTable")
+    rows = jobs.JOB_RESULTS.get(job_id)
+    if place is not None and rows is not None and rows.num_rows > _FEW_ROWS:
+        schema, name = f'"{place["projectId"]}__{place["datasetId"]}"', f'"{place["tableId"]}"'
+        ctx.engine._connection.register("wml_result", rows)
+        ctx.engine.execute(f"create schema if not exists {schema}")
+        ctx.engine.execute(f"create table if not exists {schema}.{name} as select * from wml_result")
+        ctx.engine._connection.unregister("wml_result")
     if described := _DESCRIBED.match(query.get("query", "")):
         table = ctx.catalog.get_table(project_id, described[1], described[2])
         ctx.catalog.update_table(table.model_copy(update={"description": described[3]}))
@@ -100,6 +118,25 @@ else:
     raise SystemExit("this bqemulator has no route that starts jobs")
 
 
+_configured, _loaded = upload._load_configuration_from_envelope, upload._run_load
+
+
+def _with_job(envelope: dict[str, Any]) -> dict[str, Any]:
+    return {**_configured(envelope), "wmlJob": envelope.get("jobReference", {}).get("jobId")}
+
+
+async def _run_load(*, project_id: str, configuration: dict[str, Any], **names: Any) -> Any:
+    job_id = configuration.pop("wmlJob", None) or f"upload_{len(_taken)}"
+    if job_id in _taken:
+        raise AlreadyExistsError(f"Already Exists: Job {project_id}:US.{job_id}")
+    _taken.add(job_id)
+    upload._new_job_id = lambda: job_id
+    return await _loaded(project_id=project_id, configuration=configuration, **names)
+
+
+upload._load_configuration_from_envelope = _with_job
+upload._run_load = _run_load
+
 _copied = executor._copy_table_into_destination
 
 
@@ -111,7 +148,43 @@ async def _replaced(*, write_disposition: str, ctx: Any, **names: Any) -> None:
     await _copied(write_disposition=write_disposition, ctx=ctx, **names)
 
 
+_disposed = executor._apply_load_write_disposition
+
+
+def _emptied(job: Any, ctx: Any) -> None:
+    place = (job.project_id, job.dataset_id, job.table_id)
+    if job.write_disposition != "WRITE_TRUNCATE" or not job.raw_config.get("schema"):
+        _disposed(job, ctx)
+        return
+    ctx.engine.execute(f"drop table {quoted_table_ref(*place)}")
+    ctx.catalog.delete_table(*place)
+    executor._maybe_create_load_destination(
+        dest_project=place[0],
+        dest_dataset=place[1],
+        dest_table_id=place[2],
+        load_config=job.raw_config,
+        now=ctx.clock.now(),
+        ctx=ctx,
+    )
+
+
+_shown = tables._table_to_rest
+
+
+def _told(meta: Any, *others: Any, **names: Any) -> dict[str, Any]:
+    found: dict[str, Any] = _shown(meta, *others, **names)
+    if meta.view_query:
+        found["view"] = {"query": meta.view_query, "useLegacySql": False}
+    return found
+
+
 executor._copy_table_into_destination = _replaced
+executor._apply_load_write_disposition = _emptied
+tables._table_to_rest = _told
+DuckDBGenerator.TYPE_PARAM_SETTINGS = {
+    **DuckDBGenerator.TYPE_PARAM_SETTINGS,
+    exp.DataType.Type.BIGDECIMAL: ((38, 0), (38, 38)),
+}
 DuckDBEngine._load_spatial = lambda *_, **__: None
 
 if __name__ == "__main__":

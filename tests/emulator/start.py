@@ -31,7 +31,7 @@ PINS = (
 )
 MAKE = "python -m tests.emulator.start"
 _SERVER = Path(__file__).with_name("server.py")
-_START_SECONDS = 60
+_START_SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from warehouse_ml import templates
 PACKAGE = Path(templates.__file__).parent
 
 NOT_SENT = {
+    "functions/install.sql": "no table function of any relation's columns can be made on BigQuery",
+    "functions/too_large.sql": "no table function of any relation's columns can be made on BigQuery",
+    "functions/uninstall.sql": "no table function of any relation's columns can be made on BigQuery",
     "example/build_data.sql": "makes the example's data files, on DuckDB, before it is shipped",
 }
 """Files that no warehouse but DuckDB is ever sent, with the reason."""

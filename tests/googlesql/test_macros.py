@@ -53,6 +53,10 @@ _HISTORY = pa.table(
 EACH_ROW = {
     "hash_int": "{{ hash_int('s') }}",
     "hash_text": "{{ hash_text('s') }}",
+    "try_cast": "{{ try_cast('s', 'double') }}",
+    "json_field": "{{ json_field('j', 'a') }}",
+    "regexp_found": "{{ regexp_found('s', '^[ab]') }}",
+    "regexp_replaced": "{{ regexp_replaced('s', '[ab]+', 'c') }}",
     "hash_fraction": "{{ hash_fraction('s') }}",
     "is_in_share": "{{ is_in_share('s', 0.37) }}",
     "request_text": "{{ request_text('m', 'n') }}",
@@ -140,12 +144,14 @@ WHOLE = {
 
 ELSEWHERE = {
     "create_scratch": "every evaluation",
+    "drop_scratch": "every evaluation",
     "sorted_first": "over_sorted",
     "create_query_function": "tests/googlesql/test_tables.py",
     "describe_table": "tests/googlesql/test_tables.py",
-    "read_file": "tests/test_conformance.py",
+    "read_file": "tests/conformance/test_conformance.py",
     "read_parquet": "tests/googlesql/test_registry_views.py",
     "read_parquet_in_order": "tests/googlesql/test_registry_views.py",
+    "table_layout": "tests/googlesql/test_tables.py",
 }
 """Macros that a statement of the toolkit shows at work, and where."""
 

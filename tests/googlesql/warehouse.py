@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,9 @@ from tests.googlesql.engine import Content, GoogleSqlError, Name, googlesql
 from tests.googlesql.values import arrow_type, set_value, type_name, type_of_arrow, value_of
 from warehouse_ml.errors import SqlError
 from warehouse_ml.warehouses.base import Parameters, Relation, wml_table
+
+
+_FILE = "file:"
 
 
 @dataclass
@@ -49,6 +53,15 @@ class _State:
             dict(self.descriptions),
         )
 
+
+_WIDER = {
+    "INT64": ("NUMERIC", "BIGNUMERIC", "FLOAT64"),
+    "NUMERIC": ("BIGNUMERIC", "FLOAT64"),
+    "BIGNUMERIC": ("FLOAT64",),
+    "DATE": ("DATETIME", "TIMESTAMP"),
+    "DATETIME": ("TIMESTAMP",),
+}
+"""What a column's type may be changed to, as BigQuery's page on column types has it."""
 
 PROVED: dict[str, str] = {}
 """Statements that went through in this process: whether they were ``evaluated`` over rows, or only ``analysed``."""
@@ -110,6 +123,7 @@ class GoogleSqlWarehouse:
     """
 
     engine = "bigquery"
+    defines_in_transactions = False
 
     def __init__(self, name: str = "bigquery", on_statement: Callable[[Asked], None] | None = None) -> None:
         self.name = name
@@ -117,6 +131,7 @@ class GoogleSqlWarehouse:
         self._state = _State()
         self._depth = 0
         self._read: dict[Name, Content] = {}
+        self._files: dict[Name, Content] = {}
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         self._tell(sql, parameters)
@@ -140,16 +155,10 @@ class GoogleSqlWarehouse:
         return pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=batch_rows))
 
     def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
-        columns = [(field.name, type_of_arrow(field.type)) for field in rows.schema]
-        content = Content(columns)
-        message = _row_message()
-        for row in zip(*[column.to_pylist() for column in rows.columns], strict=True):
-            proto = message()
-            for value, (_, kind) in zip(row, columns, strict=True):
-                set_value(proto.cell.add(), value, kind)
-            content.rows.append(proto)
-        where = self._state.scratch if temporary else self._state.tables
-        self._write(where, _key(relation), content)
+        content = content_of(rows)
+        if self._depth and not temporary:
+            raise GoogleSqlError(f"load {relation}: no permanent definition inside of a transaction")
+        self._write(self._state.scratch if temporary else self._state.tables, _key(relation), content)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -193,7 +202,12 @@ class GoogleSqlWarehouse:
         rows = pq.ParquetFile(path).read()
         position = pa.array(range(len(rows)), type=pa.int64())
         relation = wml_table(f"_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
-        self.load(relation, rows.append_column("wml_file_row", position))
+        # A file is loaded by a job of its own, beside whatever transaction is going on.
+        depth, self._depth = self._depth, 0
+        try:
+            self.load(relation, rows.append_column("wml_file_row", position))
+        finally:
+            self._depth = depth
         return relation
 
     def table_functions(self, mark: str) -> dict[str, str] | None:
@@ -213,6 +227,8 @@ class GoogleSqlWarehouse:
 
     def _find(self, name: Name) -> Content:
         state = self._state
+        if name in self._files:
+            return self._files[name]
         if name in state.scratch:
             return state.scratch[name]
         if name in state.tables:
@@ -224,9 +240,12 @@ class GoogleSqlWarehouse:
         raise GoogleSqlError(f"Table not found: {'.'.join(name)}")
 
     def _tables(self, sql: str) -> dict[Name, Content]:
-        names = {
-            tuple(part.lower() for text in name for part in text.split(".")) for name in googlesql().tables_of(sql)
-        }
+        found = googlesql().tables_of(sql)
+        for name in found:
+            if name[-1].startswith(_FILE):
+                rows = pq.ParquetFile(unquote(name[-1].removeprefix(_FILE))).read()
+                self._files.setdefault((name[-1].lower(),), content_of(rows))
+        names = {tuple(part.lower() for text in name for part in text.split(".")) for name in found}
         return {name[-2:]: self._find(name[-2:]) for name in sorted(names)}
 
     def _prepared(self, sql: str) -> tuple[str, dict[Name, Content]]:
@@ -253,6 +272,12 @@ class GoogleSqlWarehouse:
         else:
             raise GoogleSqlError(f"{first} is not played here")
 
+    def _refuse_in_transaction(self, statement: _Statement, name: Name, *, is_temporary: bool) -> None:
+        """Refuse what BigQuery refuses: a transaction is of rows, and of tables that are the session's own."""
+        if self._depth and not is_temporary:
+            what = " ".join(token.text for token in statement.tokens[:4])
+            raise GoogleSqlError(f"{what} ... {'.'.join(name)}: no permanent definition inside of a transaction")
+
     def _create(self, statement: _Statement, parameters: dict[str, Any]) -> None:
         state = self._state
         is_new = not statement.take("or", "replace")
@@ -263,6 +288,7 @@ class GoogleSqlWarehouse:
             what = "function"
         if_missing = statement.take("if", "not", "exists")
         name = statement.name()
+        self._refuse_in_transaction(statement, name, is_temporary=is_temporary)
         if what == "schema":
             state.schemas.add(name[-1])
             return
@@ -308,10 +334,16 @@ class GoogleSqlWarehouse:
         what = statement.word()
         statement.at += 1
         if what == "table" and statement.take("function"):
+            self._refuse_in_transaction(statement, statement.name(), is_temporary=False)
             return
         if_there = statement.take("if", "exists")
         name = statement.name()
+        if name[0] == "_session":
+            self._state.scratch.pop(name[1:], None)
+            self._read.clear()
+            return
         state = self._state
+        self._refuse_in_transaction(statement, name, is_temporary=name in state.scratch)
         where: dict[Name, Any] = (
             state.views if what == "view" else state.scratch if name in state.scratch else state.tables
         )
@@ -326,6 +358,7 @@ class GoogleSqlWarehouse:
         statement.take("alter")
         statement.at += 1
         name = statement.name()
+        self._refuse_in_transaction(statement, name, is_temporary=name in self._state.scratch)
         content = self._find(name)
         googlesql().analyze(statement.sql, {name: content})
         if statement.take("set", "options"):
@@ -334,15 +367,35 @@ class GoogleSqlWarehouse:
             described = googlesql().evaluate(f"select {text} as description", {})
             self._state.descriptions[name] = described.rows[0].cell[0].string_value
             return
+        if statement.take("alter", "column"):
+            self._widen(statement, name, content)
+            return
         if not statement.take("add", "column"):
             raise GoogleSqlError(f"not played here: {statement.sql}")
-        statement.take("if", "not", "exists")
+        is_optional = statement.take("if", "not", "exists")
         column = statement.tokens[statement.at].text
+        if is_optional and column.lower() in {known.lower() for known, _ in content.columns}:
+            return
         statement.at += 1
         added = googlesql().evaluate(f"select cast(null as {statement.rest()}) as {column}", {}).columns
         for row in content.rows:
             row.cell.add()
         self._write(self._state.tables, name, Content(content.columns + added, content.rows))
+
+    def _widen(self, statement: _Statement, name: Name, content: Content) -> None:
+        column = statement.tokens[statement.at].text
+        statement.at += 1
+        assert statement.take("set", "data", "type"), statement.sql
+        wanted = statement.rest()
+        read = ", ".join(
+            f"cast(`{known}` as {wanted}) as `{known}`" if known.lower() == column.lower() else f"`{known}`"
+            for known, _ in content.columns
+        )
+        known = {found.lower(): type_name(kind) for found, kind in content.columns}
+        if wanted.upper() not in _WIDER.get(known[column.lower()], ()):
+            raise GoogleSqlError(f"ALTER TABLE ALTER COLUMN SET DATA TYPE: {known[column.lower()]} to {wanted}")
+        widened = googlesql().evaluate(f"select {read} from `{'.'.join(name)}`", {name: content})
+        self._write(self._state.tables, name, widened)
 
     def _modify(self, statement: _Statement, parameters: dict[str, Any]) -> None:
         kind = statement.word()
@@ -385,6 +438,19 @@ class GoogleSqlWarehouse:
         self._write(where, name, Content(content.columns, kept.rows + [_row(row) for row in changed]))
 
 
+def content_of(rows: pa.Table) -> Content:
+    """Return rows as the reference implementation takes them."""
+    columns = [(field.name, type_of_arrow(field.type)) for field in rows.schema]
+    content = Content(columns)
+    message = _row_message()
+    for row in zip(*[column.to_pylist() for column in rows.columns], strict=True):
+        proto = message()
+        for value, (_, kind) in zip(row, columns, strict=True):
+            set_value(proto.cell.add(), value, kind)
+        content.rows.append(proto)
+    return content
+
+
 def _top(tokens: list[Token]) -> Iterator[Token]:
     depth = 0
     for token in tokens:
@@ -406,7 +472,12 @@ def _with_flat_names(sql: str, names: set[Name]) -> str:
         first, dot, last = tokens[place : place + 3]
         name = (first.text.lower(), last.text.lower())
         before = tokens[place - 1].token_type if place else None
-        if name not in names or dot.token_type != TokenType.DOT or before == TokenType.DOT or first.start < done:
+        start = first.start
+        if before == TokenType.DOT and place >= 2:
+            # A project's name may stand before the dataset's.
+            before = tokens[place - 3].token_type if place >= 3 else None
+            start = tokens[place - 2].start
+        if name not in names or dot.token_type != TokenType.DOT or before == TokenType.DOT or start < done:
             continue
         following = tokens[place + 3] if place + 3 < len(tokens) else None
         has_alias = following is not None and following.token_type in (
@@ -419,7 +490,7 @@ def _with_flat_names(sql: str, names: set[Name]) -> str:
             place >= 2 and tokens[place - 2].token_type == TokenType.DELETE
         )
         alias = "" if has_alias or is_target else f" as `{last.text}`"
-        out.append(f"{sql[done : first.start]}`{'.'.join(name)}`{alias}")
+        out.append(f"{sql[done:start]}`{'.'.join(name)}`{alias}")
         done = last.end + 1
     return "".join(out) + sql[done:]
 

@@ -1,4 +1,9 @@
-"""Build relations in order: views, tables and incremental tables, each in a transaction of its own."""
+"""Build relations in order: views, tables and incremental tables, each whole or as it was.
+
+Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back. Elsewhere
+its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten before and
+written down after: a build that ends in the middle is not written down, and done again.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,10 @@ from warehouse_ml.building.checks import check_overlap, check_requests, check_wi
 from warehouse_ml.building.definitions import hash_of, keep_definition
 from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
+from warehouse_ml.columns import named_rows
 from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
-from warehouse_ml.tables import all_of, named_rows, run_file
+from warehouse_ml.tables import all_of, defining, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -98,6 +104,9 @@ def build(
     nodes = list(nodes)
     # What was built before is brought up to date all together, in one commit. A first build keeps what it has done.
     is_known = not fresh and all(node.name in last and node.name.lower() in kinds for node in nodes)
+    is_known = is_known and warehouse.defines_in_transactions
+    if not warehouse.defines_in_transactions:
+        _forget(warehouse, catalog, reader, as_of, nodes, last, fresh)
     results: list[Built] = []
     records: list[dict[str, Any]] = []
     try:
@@ -131,26 +140,22 @@ def _build_one(
 ) -> Built:
     began = time.perf_counter()
     relation = Relation(node.name)
-    materialized = str(node.config.get("materialized", "view"))
-    state = {
-        "materialized": materialized,
-        "definition_hash": hash_of(catalog, reader, node, as_of),
-        "inputs_hash": catalog.inputs_hash(node),
-    }
+    state = _state_of(catalog, reader, node, as_of)
+    materialized = str(state["materialized"])
     is_new = last is None or last["definition_hash"] != state["definition_hash"] or not last["is_defined"]
     if last and _is_up_to_date(catalog, node, last, state, as_of):
         if is_new:
             # It was built before definitions were kept.
             keep_definition(warehouse, catalog, reader, node, as_of)
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
-    start = _goes_on_from(last, state, as_of) if materialized == "incremental" else None
-    with warehouse.transaction():
+    start = _goes_on_from(last, state, as_of)
+    with defining(warehouse):
         if start is not None:
             _extend(warehouse, reader, node, Clock(as_of, start))
-        else:
+        elif warehouse.defines_in_transactions:
             _create(warehouse, reader, node, Clock(as_of), kind)
-        if node.file.kind == "request" and start is None:
-            check_requests(warehouse, relation, node.place)
+        else:
+            _create_checked(warehouse, reader, node, Clock(as_of), kind)
         n_rows = None if materialized == "view" else _count(warehouse, relation)
         if is_new:
             keep_definition(warehouse, catalog, reader, node, as_of)
@@ -167,6 +172,34 @@ def _build_one(
         }
     )
     return Built(node.name, materialized, "built" if start is None else "extended", n_rows, seconds)
+
+
+def _state_of(catalog: Catalog, reader: Reader, node: Node, as_of: dt.datetime) -> dict[str, Any]:
+    return {
+        "materialized": str(node.config.get("materialized", "view")),
+        "definition_hash": hash_of(catalog, reader, node, as_of),
+        "inputs_hash": catalog.inputs_hash(node),
+    }
+
+
+def _forget(
+    warehouse: Warehouse,
+    catalog: Catalog,
+    reader: Reader,
+    as_of: dt.datetime,
+    nodes: list[Node],
+    last: dict[str, dict[str, Any]],
+    fresh: bool,
+) -> None:
+    """Take back what was written down of relations that are about to be defined anew."""
+
+    def is_kept(node: Node) -> bool:
+        known, state = last[node.name], _state_of(catalog, reader, node, as_of)
+        return _is_up_to_date(catalog, node, known, state, as_of) or _goes_on_from(known, state, as_of) is not None
+
+    names = [node.name for node in nodes if node.name in last and (fresh or not is_kept(node))]
+    if names:
+        warehouse.run(statement(__package__, "forget_builds.sql", warehouse.engine, names=names))
 
 
 def _record(warehouse: Warehouse, records: list[dict[str, Any]]) -> None:
@@ -192,20 +225,57 @@ def _is_up_to_date(
 
 
 def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.datetime) -> dt.datetime | None:
-    if last is None or last["materialized"] != "incremental" or last["definition_hash"] != state["definition_hash"]:
+    if last is None or not last["materialized"] == state["materialized"] == "incremental":
+        return None
+    if last["definition_hash"] != state["definition_hash"]:
         return None
     stopped_at: dt.datetime = last["as_of"]
     return stopped_at if stopped_at < as_of else None
 
 
 def _create(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str | None) -> None:
-    relation = Relation(node.name)
-    wanted = "view" if node.config.get("materialized", "view") == "view" else "table"
+    relation, wanted = Relation(node.name), _kind_of(node)
+    _drop_other(warehouse, relation, kind, wanted)
+    _run_query(warehouse, reader, node, clock, wanted, relation)
+    _check(warehouse, relation, node, clock)
+
+
+def _create_checked(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str | None) -> None:
+    """Define a relation by one statement, its rows checked before."""
+    relation, wanted = Relation(node.name), _kind_of(node)
+    is_checked = node.file.kind == "request" or node.config.get("materialized") == "incremental"
+    if is_checked:
+        _run_query(warehouse, reader, node, clock, "temp table", _FRESH)
+        _check(warehouse, _FRESH, node, clock)
+    elif kind is not None and kind != wanted:
+        # What the warehouse does not understand must not cost what is there.
+        query = reader.query(node, clock, is_view=wanted == "view")
+        try:
+            warehouse.columns(query.sql)
+        except SqlError as error:
+            raise query.placed(error) from None
+    _drop_other(warehouse, relation, kind, wanted)
+    if is_checked and wanted == "table":
+        names = {"kind": wanted, "relation": relation, "query": all_of(warehouse, _FRESH)}
+        warehouse.run(statement(__package__, "create_relation.sql", warehouse.engine, **names))
+    else:
+        _run_query(warehouse, reader, node, clock, wanted, relation)
+
+
+def _kind_of(node: Node) -> str:
+    return "view" if node.config.get("materialized", "view") == "view" else "table"
+
+
+def _drop_other(warehouse: Warehouse, relation: Relation, kind: str | None, wanted: str) -> None:
     if kind is not None and kind != wanted:
         warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind=kind, relation=relation))
-    _run_query(warehouse, reader, node, clock, wanted, relation)
+
+
+def _check(warehouse: Warehouse, relation: Relation, node: Node, clock: Clock) -> None:
     if node.config.get("materialized") == "incremental":
         check_window(warehouse, relation, node, clock)
+    if node.file.kind == "request":
+        check_requests(warehouse, relation, node.place)
 
 
 def _extend(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock) -> None:
@@ -215,16 +285,18 @@ def _extend(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock) -> N
     if node.file.kind == "request":
         check_requests(warehouse, _FRESH, node.place)
         check_overlap(warehouse, relation, _FRESH, node, clock)
-    run_file(
-        warehouse,
-        __package__,
-        "replace_window.sql",
-        {"window_start": clock.window_start, "window_end": clock.as_of},
-        relation=relation,
-        fresh=_FRESH,
-        event_time=str(node.config["event_time"]),
-        columns=list(warehouse.columns(all_of(warehouse, _FRESH))),
-    )
+    columns = list(warehouse.columns(all_of(warehouse, _FRESH)))
+    with warehouse.transaction():
+        run_file(
+            warehouse,
+            __package__,
+            "replace_window.sql",
+            {"window_start": clock.window_start},
+            relation=relation,
+            fresh=_FRESH,
+            event_time=str(node.config["event_time"]),
+            columns=columns,
+        )
 
 
 def _run_query(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str, relation: Relation) -> None:

@@ -35,6 +35,9 @@ _COMMANDS = {
     "replay": ("replay", "Score old decisions again, bit for bit, and explain them."),
     "models": ("models", "List the versions of models, show one, or tell two apart."),
     "compile": ("compile", "Show the SQL that would run."),
+    "copy": ("copy", "Copy a project's history from one warehouse to another."),
+    "doctor": ("doctor", "Check that the project and its warehouse are ready."),
+    "lint": ("lint", "Tell what another engine refuses or reads differently."),
 }
 
 

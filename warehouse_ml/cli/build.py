@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from warehouse_ml.cli.cost import max_bytes_option, tell_cost
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import print_rows, status
 
@@ -17,10 +18,17 @@ from warehouse_ml.cli.output import print_rows, status
 @click.option("--fresh", is_flag=True, help="Build everything from scratch.")
 @as_of_option
 @target_option
+@max_bytes_option
 @format_option
 @project_option
 def command(
-    select: tuple[str, ...], fresh: bool, as_of: dt.datetime, target: str | None, output: str, project: Path
+    select: tuple[str, ...],
+    fresh: bool,
+    as_of: dt.datetime,
+    target: str | None,
+    max_bytes: int | None,
+    output: str,
+    project: Path,
 ) -> None:
     """Build features and requests up to the clock.
 
@@ -31,8 +39,9 @@ def command(
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 
-    with open_session(find_project(project), target) as session, status() as say:
+    with open_session(find_project(project), target, max_bytes=max_bytes) as session, status() as say:
         built = build_step(session, as_of, select, fresh=fresh, on_step=lambda name: say(f"building {name}"))
+    tell_cost(session.warehouse)
     print_rows(
         [dataclasses.asdict(row) for row in built], output, ["relation", "materialized", "action", "n_rows", "seconds"]
     )

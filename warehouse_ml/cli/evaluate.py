@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from warehouse_ml.cli.cost import max_bytes_option, tell_cost
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import format_table, headline, note, print_rows, status
 
@@ -25,6 +26,7 @@ _WORST_SLICES = 5
 @click.option("--search", is_flag=True, help="Search them for the slices that do worse than the rest.")
 @as_of_option
 @target_option
+@max_bytes_option
 @format_option
 @project_option
 def command(
@@ -33,6 +35,7 @@ def command(
     search: bool,
     as_of: dt.datetime,
     target: str | None,
+    max_bytes: int | None,
     output: str,
     project: Path,
 ) -> None:
@@ -52,7 +55,7 @@ def command(
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 
-    with open_session(find_project(project), target) as session:
+    with open_session(find_project(project), target, max_bytes=max_bytes) as session:
         with status() as say:
             notes: list[str] = []
             windows = evaluate_step(
@@ -62,6 +65,7 @@ def command(
         worst = worst_slices(session.warehouse, [window.evaluation_id for window in newest], limit=_WORST_SLICES)
         searched = [window.evaluation_id for window in newest] if search else []
         found = found_slices(session.warehouse, searched, limit=_WORST_SLICES)
+    tell_cost(session.warehouse)
     for text in notes:
         note(text)
     rows = [window_row(window, is_short=output == "table") for window in windows]

@@ -125,10 +125,14 @@ class status:  # noqa: N801 - used as a context manager, `with status() as say`
             sys.stderr.write("\r\x1b[2K" + f"{text} ..."[:width])
             sys.stderr.flush()
 
-    def __exit__(self, *_: object) -> None:
+    def clear(self) -> None:
+        """Take the line away, so that others can be written."""
         if self._is_watched:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
 
 
 def _narrow(widths: list[int], is_number: Sequence[bool], width: int) -> None:

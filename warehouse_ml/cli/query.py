@@ -47,15 +47,16 @@ def command(
     if (sql is None) == (file is None):
         raise WmlError("give the query itself or --file, one of the two", hint='wml query "select ..."')
     text = sql if sql is not None else _read(file)
-    _refuse_several(text)
+    settings = load_project(find_project(project))
+    chosen = settings.target(target)
+    _refuse_several(text, chosen.engine)
     place = str(file) if file else "query"
     from warehouse_ml.statements import is_model_statement
 
-    if is_model_statement(text):
+    if is_model_statement(text, chosen.engine):
         _run_statement(text, as_of, place, target, output, project)
         return
-    settings = load_project(find_project(project))
-    warehouse = open_warehouse(settings, settings.target(target), read_only=True)
+    warehouse = open_warehouse(settings, chosen, read_only=True)
     try:
         registry = read_again_by(warehouse, Registry.of(settings))
         query = expand(text.rstrip().rstrip(";"), Context(warehouse, registry, as_of), place=place)
@@ -79,13 +80,13 @@ def _run_statement(text: str, as_of: dt.datetime, place: str, target: str | None
     print_rows([{"statement": done.statement, "model": done.model, "result": done.result}], output)
 
 
-def _refuse_several(text: str) -> None:
+def _refuse_several(text: str, engine: str) -> None:
     import sqlglot
     from sqlglot.errors import TokenError
     from sqlglot.tokenizer_core import TokenType
 
     try:
-        tokens = sqlglot.tokenize(text, read="duckdb")
+        tokens = sqlglot.tokenize(text, read=engine)
     except TokenError:
         # The warehouse says better what it does not understand.
         return

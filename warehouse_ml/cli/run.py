@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from warehouse_ml.cli.cost import max_bytes_option, tell_cost
 from warehouse_ml.cli.options import AS_OF, as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import note, print_rows, status
 from warehouse_ml.cli.retrain import tell_failures
@@ -20,9 +21,12 @@ _COLLECT_EVERY = 13
 @click.option("--since", type=AS_OF, help="Replay: run the job on this day and every week after it, up to the clock.")
 @as_of_option
 @target_option
+@max_bytes_option
 @format_option
 @project_option
-def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, output: str, project: Path) -> int:
+def command(
+    since: dt.datetime | None, as_of: dt.datetime, target: str | None, max_bytes: int | None, output: str, project: Path
+) -> int:
     """Do the weekly job: build, predict, evaluate, ask the rules, retrain what they name.
 
     A model without a version is trained first. With --since a year is replayed week by week, each run seeing only
@@ -38,7 +42,7 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
     clocks = weekly(since, as_of) if since else [as_of]
     rows = []
     n_alerts = failed = 0
-    with open_session(find_project(project), target) as session:
+    with open_session(find_project(project), target, max_bytes=max_bytes) as session:
         for index, clock in enumerate(clocks):
             if index % _COLLECT_EVERY == 0:
                 gc.collect()
@@ -59,6 +63,7 @@ def command(since: dt.datetime | None, as_of: dt.datetime, target: str | None, o
             )
             if failed:
                 break
+    tell_cost(session.warehouse)
     print_rows(rows, output)
     if failed:
         return failed

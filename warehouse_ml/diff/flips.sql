@@ -71,7 +71,7 @@ select
     counted.n,
     case when not counted.is_suppressed then counted.n_flips end as n_flips,
 {% for name in ['n_to_positive', 'n_to_negative'] %}
-    {{ 'case when not counted.is_suppressed then counted.' ~ name ~ ' end' if is_binary else 'null' }} as {{ name }},
+    {{ 'case when not counted.is_suppressed then counted.' ~ name ~ ' end' if is_binary else as_int('null') }} as {{ name }},
 {% endfor %}
     case when not counted.is_suppressed then {{ safe_divide('counted.n_flips', 'counted.n') }} end as share,
     counted.is_suppressed

@@ -1,7 +1,8 @@
 """Two versions on the requests of one window: both score them all, and what they come to is compared in pairs.
 
 A version that was not asked at the time is asked now. All of it happens in a transaction that is rolled back: the log,
-the evaluations and the comparisons stay as they are.
+the evaluations and the comparisons stay as they are. Where the engine defines nothing in transactions, the relations are
+left at the clock of the evaluation, and a column that the log lacked stays in it, empty.
 """
 
 from __future__ import annotations
@@ -85,16 +86,13 @@ def compare_window(session: Session, node: Node, before: StoredVersion, now: Sto
     if not windows:
         return WindowDiff(node.name, reason="no window of it with answers was evaluated yet")
     window = _Window(**windows[0])
+    told = None if warehouse.defines_in_transactions else _define(session, node, spec, (before, now), window)
     with undone(warehouse):
-        bring_up_to_date(session, window.as_of, [node.id])
-        n_asked = []
-        for stored in (before, now):
-            lacking = _lacking(session, str(spec.model), stored)
-            if lacking:
-                version = f"{stored.version.model}@{stored.version.version}"
-                told = f"{version} cannot answer: neither the log nor the requests have {lacking[0]}"
-                return WindowDiff(node.name, reason=told)
-            n_asked.append(_ask(session, str(spec.model), stored, window))
+        if warehouse.defines_in_transactions:
+            told = _define(session, node, spec, (before, now), window)
+        if told:
+            return WindowDiff(node.name, reason=told)
+        n_asked = [_ask(session, str(spec.model), stored, window) for stored in (before, now)]
         versions = [stored.version.version for stored in (before, now)]
         names = {"versions": versions, "start": window.window_start, "end": window.window_end}
         log = log_of(str(spec.model))
@@ -154,6 +152,30 @@ class _Window:
         return self.window_start is None or stored.version.as_of > self.window_start
 
 
+def _define(
+    session: Session, node: Node, spec: EvaluationSpec, versions: Sequence[StoredVersion], window: _Window
+) -> str | None:
+    """Bring relations to the window's clock and the columns of versions into the log; return why that cannot be."""
+    bring_up_to_date(session, window.as_of, [node.id])
+    warehouse, model = session.warehouse, session.catalog.node("model", str(spec.model))
+    for stored in versions:
+        lacking = _lacking(session, model.name, stored)
+        if lacking:
+            version = f"{stored.version.model}@{stored.version.version}"
+            return f"{version} cannot answer: neither the log nor the requests have {lacking[0]}"
+    log = log_of(model.name)
+    known = {name.lower() for name in warehouse.columns(all_of(warehouse, log))}
+    missing = sorted({name.lower() for stored in versions for name in _inputs(stored)} - known)
+    if missing:
+        # Nobody was ever asked with it: the log has no such column, and the requests must have the values.
+        requests = Relation(requests_of(session.catalog, model).name)
+        types = {name.lower(): kind for name, kind in warehouse.columns(all_of(warehouse, requests)).items()}
+        for name in missing:
+            names = {"relation": log, "column": name, "column_type": types[name]}
+            warehouse.run(statement("warehouse_ml.warehouses", "add_column.sql", warehouse.engine, **names))
+    return None
+
+
 def _lacking(session: Session, model: str, stored: StoredVersion) -> list[str]:
     """Return the inputs of a version that nobody logged and the requests do not have any more."""
     node = session.catalog.node("model", model)
@@ -184,14 +206,6 @@ def _ask(session: Session, model: str, stored: StoredVersion, window: _Window) -
     has_requests = warehouse.exists(relation) and inputs <= {
         name.lower() for name in warehouse.columns(all_of(warehouse, relation))
     }
-    missing = sorted(inputs - {name.lower() for name in columns})
-    if missing:
-        # Nobody was ever asked with it: the log has no such column, and the requests must have the values.
-        types = {name.lower(): kind for name, kind in warehouse.columns(all_of(warehouse, relation)).items()}
-        for name in missing:
-            names = {"relation": log, "column": name, "column_type": types.get(name, "double")}
-            warehouse.run(statement("warehouse_ml.warehouses", "add_column.sql", engine, **names))
-        columns += missing
     warehouse.run(
         statement(
             __package__,

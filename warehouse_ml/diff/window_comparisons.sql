@@ -20,4 +20,4 @@ where
     and comparisons.as_of = {{ param('as_of') }}
     and comparisons.version = {{ param('later') }}
     and comparisons.other_version = {{ param('earlier') }}
-    and {{ same('comparisons.window_start', param('window_start')) }}
+    and {{ same('comparisons.window_start', 'cast(' ~ param('window_start') ~ ' as ' ~ type('timestamp') ~ ')') }}

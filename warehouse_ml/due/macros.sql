@@ -6,28 +6,18 @@
     version nothing is due but its schedule. A null, hidden or missing value never fires, nor does one that is at its bound.
 -#}
 
-{#- The lines of the ledger that say which version of a model was champion, numbered as they were written. -#}
+{#- Which version of a model was champion from when on, as known at the clock; `until` may lie after it. -#}
 {%- macro _reigns(model) -%}
-ledger as (
-    select
-        aliases.model,
-        aliases.alias,
-        aliases.version,
-        aliases.since,
-        {{ row_in_order() }} as line
-    from {{ 'model_aliases' | wml }} as aliases
-),
-
 reigns as (
     select
-        ledger.version,
-        ledger.since,
-        ledger.line
-    from ledger
+        periods.version,
+        periods.since,
+        periods.until
+    from {{ 'alias_periods' | wml }} as periods
     where
-        ledger.model = {{ model | literal }}
-        and ledger.alias = 'champion'
-        and ledger.since <= {{ as_of }}
+        periods.model = {{ model | literal }}
+        and periods.alias = 'champion'
+        and periods.since <= {{ as_of }}
 ),
 {%- endmacro -%}
 
@@ -39,7 +29,9 @@ reigns as (
 serving as (
     select reigns.version
     from reigns
-    qualify row_number() over (order by reigns.since desc, reigns.line desc) = 1
+    where
+        reigns.until is null
+        or reigns.until > {{ as_of }}
 ),
 
 {% endif %}
@@ -114,7 +106,11 @@ champions as (
     from stated
     inner join reigns
         on stated.window_end is null or reigns.since < stated.window_end
-    qualify row_number() over (partition by stated.evaluation_id order by reigns.since desc, reigns.line desc) = 1
+    where
+        reigns.until is null
+        or reigns.until > {{ as_of }}
+        or reigns.until >= stated.window_end
+    qualify row_number() over (partition by stated.evaluation_id order by reigns.since desc) = 1
 ),
 
 {% endif %}
@@ -160,7 +156,7 @@ rested as (
     rule would never fire. `names` are pairs of a column and what must be found in it.
 -#}
 {%- macro _slips(relation, names) -%}
-slips as (
+slips as {{ materialized() }} (
     select
         case
             when count(*) = 0 then 0
@@ -281,7 +277,7 @@ final as (
         'there are new rows since the version was trained' as reason,
         count(*) as value,
         {{ number(more_than, 'more_than') }} as bound,
-        {{ relation | replace('"', '') | literal }} as relation,
+        {{ relation | replace('"', '') | replace('`', '') | literal }} as relation,
         chosen.version,
         chosen.trained_at,
         min(wml_rows.{{ at | ident }}) as first_at,
@@ -385,7 +381,7 @@ with
 
 {{ _metric_slips('metrics', metric, slices) }}
 
-series as (
+measured as (
     select
         windows.evaluation,
         windows.version,
@@ -416,53 +412,53 @@ series as (
 
 past as (
     select
-        series.evaluation,
-        series.series,
-        series.slice_key,
-        series.slice_value,
+        measured.evaluation,
+        measured.series,
+        measured.slice_key,
+        measured.slice_value,
         count(*) as n_windows,
-        avg(series.value) as value,
-        sqrt(sum((series.value - series.ci_lower) * (series.value - series.ci_lower))) / count(*) as below,
-        sqrt(sum((series.ci_upper - series.value) * (series.ci_upper - series.value))) / count(*) as above,
-        min(series.window_start) as first_window_start
-    from series
+        avg(measured.value) as value,
+        sqrt(sum((measured.value - measured.ci_lower) * (measured.value - measured.ci_lower))) / count(*) as below,
+        sqrt(sum((measured.ci_upper - measured.value) * (measured.ci_upper - measured.value))) / count(*) as above,
+        min(measured.window_start) as first_window_start
+    from measured
     where
-        series.age > 1
-        and series.age <= {{ n_before + 1 }}
+        measured.age > 1
+        and measured.age <= {{ n_before + 1 }}
     group by
-        series.evaluation,
-        series.series,
-        series.slice_key,
-        series.slice_value
+        measured.evaluation,
+        measured.series,
+        measured.slice_key,
+        measured.slice_value
 ),
 
 final as (
     select
         'the metric is worse than before' as reason,
-        series.value,
+        measured.value,
         past.value as bound,
-        series.metric,
-        series.slice_key,
-        series.slice_value,
-        series.evaluation,
-        series.version,
-        series.window_start,
+        measured.metric,
+        measured.slice_key,
+        measured.slice_value,
+        measured.evaluation,
+        measured.version,
+        measured.window_start,
         past.first_window_start,
         past.n_windows,
-        series.better,
-        series.value - past.value as change,
-        series.value - past.value - sqrt(power(series.value - series.ci_lower, 2) + power(past.above, 2)) as ci_lower,
-        series.value - past.value + sqrt(power(series.ci_upper - series.value, 2) + power(past.below, 2)) as ci_upper
-    from series
+        measured.better,
+        measured.value - past.value as change,
+        measured.value - past.value - sqrt(power(measured.value - measured.ci_lower, 2) + power(past.above, 2)) as ci_lower,
+        measured.value - past.value + sqrt(power(measured.ci_upper - measured.value, 2) + power(past.below, 2)) as ci_upper
+    from measured
     inner join past
-        on series.evaluation = past.evaluation
-        and {{ same('series.series', 'past.series') }}
-        and series.slice_key = past.slice_key
-        and series.slice_value = past.slice_value
+        on measured.evaluation = past.evaluation
+        and {{ same('measured.series', 'past.series') }}
+        and measured.slice_key = past.slice_key
+        and measured.slice_value = past.slice_value
     cross join rested
     cross join slips
     where
-        series.place = 1
+        measured.place = 1
         and past.n_windows = {{ n_before }}
         and rested.n_young = 0
         and slips.n_slips = 0

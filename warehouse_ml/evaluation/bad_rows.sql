@@ -3,53 +3,43 @@
 -- null:  none
 {# A day begins before the requests that are made on it. #}
 {% set asked_at = add_interval('request_rows.requested_at', -1, 'day') if columns.is_dated_label else 'request_rows.requested_at' %}
+{# What is refused, in order: the problem, its condition, and the value that is shown. #}
+{% set problems = [('id', 'request_rows.request_id is null', none)] %}
+{% if columns.has_weight %}
+{% set problems = problems + [('weight', finite('request_rows.weight') ~ ' is null or request_rows.weight < 0', 'request_rows.weight')] %}
+{% endif %}
+{% if task != 'multiclass' %}
+{% set problems = problems + [
+    ('score', 'request_rows.score is not null and ' ~ finite('request_rows.score') ~ ' is null', 'request_rows.score'),
+    ('label', 'request_rows.label is not null and ' ~ finite('request_rows.label') ~ ' is null', 'request_rows.label'),
+] %}
+{% endif %}
+{% if task == 'binary' %}
+{% set problems = problems + [
+    ('range', 'request_rows.score < 0 or request_rows.score > 1', 'request_rows.score'),
+    ('values', 'request_rows.label not in (0, 1)', 'request_rows.label'),
+    ('decision', 'request_rows.prediction not in (0, 1)', 'request_rows.prediction'),
+] %}
+{% endif %}
+{% if columns.has_label_known_at %}
+{% set problems = problems + [('early', 'request_rows.label_known_at < ' ~ asked_at, 'request_rows.label_known_at')] %}
+{% endif %}
 with checked as (
     select
         request_rows.request_id,
-        {% if task == 'multiclass' %}
         case
-            when request_rows.request_id is null then 'id'
-            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
-            when request_rows.label_known_at < {{ asked_at }} then 'early'
+            {% for problem, condition, shown in problems %}
+            when {{ condition }} then {{ problem | literal }}
+            {% endfor %}
         end as problem,
         case
-            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
-                then {{ as_string('request_rows.weight') }}
-            else {{ as_string('request_rows.label_known_at') }}
-        end as shown_value,
-        {% else %}
-        case
-            when request_rows.request_id is null then 'id'
-            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0 then 'weight'
-            when request_rows.score is not null and {{ finite('request_rows.score') }} is null then 'score'
-            when request_rows.label is not null and {{ finite('request_rows.label') }} is null then 'label'
-            {% if task == 'binary' %}
-            when request_rows.score < 0 or request_rows.score > 1 then 'range'
-            when request_rows.label not in (0, 1) then 'values'
-            when request_rows.prediction not in (0, 1) then 'decision'
-            {% endif %}
-            when request_rows.label_known_at < {{ asked_at }} then 'early'
-        end as problem,
-        case
-            when {{ finite('request_rows.weight') }} is null or request_rows.weight < 0
-                then {{ as_string('request_rows.weight') }}
-            when request_rows.score is not null
-                and ({{ finite('request_rows.score') }} is null {% if task == 'binary' %}or request_rows.score < 0 or request_rows.score > 1{% endif %})
-                then {{ as_string('request_rows.score') }}
-            when request_rows.label is not null
-                and ({{ finite('request_rows.label') }} is null {% if task == 'binary' %}or request_rows.label not in (0, 1){% endif %})
-                then {{ as_string('request_rows.label') }}
-            {% if task == 'binary' %}
-            when request_rows.prediction not in (0, 1) then {{ as_string('request_rows.prediction') }}
-            {% endif %}
-            else {{ as_string('request_rows.label_known_at') }}
-        end as shown_value,
-        {% endif %}
-        request_rows.weight
+            {% for problem, condition, shown in problems %}
+            when {{ condition }} then {{ as_string(shown or 'null') }}
+            {% endfor %}
+        end as shown_value
     from wml_joined as request_rows
     inner join wml_due as due
-        on {{ same('request_rows.version', 'due.version') }}
-        and {{ same('request_rows.window_start', 'due.window_start') }}
+        on {% for key in window_keys %}{{ same('request_rows.' ~ key, 'due.' ~ key) }} and {% endfor %}true
 ),
 
 bad as (
@@ -83,14 +73,14 @@ twice as (
         joined.version,
         count(*) as n_rows
     from wml_joined as joined
-    left join wml_due as due
-        on {{ same('joined.version', 'due.version') }}
-        and {{ same('joined.window_start', 'due.window_start') }}
-    where {{ fingerprint(['joined.request_id', 'joined.version']) }} in (
-        select neighbours.row_key
+    inner join (
+        select distinct neighbours.row_key
         from neighbours
         where neighbours.row_key = neighbours.key_before
-    )
+    ) as doubled
+        on {{ fingerprint(['joined.request_id', 'joined.version']) }} = doubled.row_key
+    left join wml_due as due
+        on {% for key in window_keys %}{{ same('joined.' ~ key, 'due.' ~ key) }} and {% endfor %}true
     group by
         joined.request_id,
         joined.version

@@ -26,5 +26,4 @@ select
     {{ as_natural('row_number() over ()') }} as combination
 from found
 inner join wml_due as due
-    on {{ same('found.version', 'due.version') }}
-    and {{ same('found.window_start', 'due.window_start') }}
+    on {% for key in window_keys %}{{ same('found.' ~ key, 'due.' ~ key) }} and {% endfor %}true

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import table_of
 from warehouse_ml.errors import DefinitionError, did_you_mean
 from warehouse_ml.evaluation.drift_pieces import SHARES, UNCUT, Pieces, cut
 from warehouse_ml.evaluation.join import JoinColumns
@@ -401,7 +402,7 @@ def _table(
     import pyarrow as pa
 
     types = dict.fromkeys(whole, pa.int64()) | dict.fromkeys(real, pa.float64()) | dict.fromkeys(text, pa.string())
-    return pa.Table.from_pylist(rows, schema=pa.schema(list(types.items())))
+    return table_of({name: [row.get(name) for row in rows] for name in types}, pa.schema(list(types.items())))
 
 
 def _drop(warehouse: Warehouse, table: str) -> None:

@@ -1,2 +1,2 @@
 -- A table of the connection that nobody needs any more.
-drop table if exists {{ table }}
+{{ drop_scratch(table) }}

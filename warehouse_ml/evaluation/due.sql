@@ -60,7 +60,7 @@ ended as (
 
 select
     {{ as_int('row_number() over (order by ended.version nulls first, ended.window_start nulls first)') }} as unit,
-    md5({{ row_text([param('evaluation'), 'ended.window_key', param('as_of_text')]) }}) as evaluation_id,
+    {{ hash_text(row_text([param('evaluation'), 'ended.window_key', param('as_of_text')])) }} as evaluation_id,
     ended.version,
     ended.window_start,
     ended.window_end,

@@ -22,8 +22,7 @@ select
     joined.label
 from wml_joined as joined
 inner join wml_combinations as combinations
-    on {{ same('joined.version', 'combinations.version') }}
-    and {{ same('joined.window_start', 'combinations.window_start') }}
+    on {% for key in window_keys %}{{ same('joined.' ~ key, 'combinations.' ~ key) }} and {% endfor %}true
     {% for name in names %}
     and joined.{{ name }} = combinations.{{ name }}
     {% endfor %}

@@ -164,8 +164,6 @@ covered as (
         shown.slice_value,
         shown.value,
         shown.denominator,
-        shown.value * shown.denominator as n_known,
-        count(*) over (partition by shown.unit, shown.slice_set) as n_groups,
         row_number() over (
             partition by shown.unit, shown.slice_set
             order by shown.value, shown.slice_value
@@ -185,35 +183,49 @@ covered as (
 
 extremes as (
     select
-        lowest.unit,
-        lowest.slice_set,
-        lowest.slice_key,
-        lowest.slice_value as lowest_slice,
-        lowest.value as lowest_value,
-        highest.slice_value as highest_slice,
-        highest.value as highest_value,
-        lowest.n_groups * (lowest.n_groups - 1e0) / 2e0 as n_pairs,
-        {{ z('lowest.n_known', 'lowest.denominator', 'highest.n_known', 'highest.denominator') }} as z
-    from covered as lowest
-    inner join covered as highest
-        on lowest.unit = highest.unit
-        and lowest.slice_set = highest.slice_set
-        and highest.position_down = 1
-    where lowest.position_up = 1
-        and highest.value - lowest.value >= 0.1e0
+        covered.unit,
+        covered.slice_set,
+        covered.slice_key,
+        {% for end, position in {'lowest': 'position_up', 'highest': 'position_down'}.items() %}
+        {% for column in ['slice_value', 'value', 'denominator'] %}
+        max(case when covered.{{ position }} = 1 then covered.{{ column }} end) as {{ end }}_{{ column }},
+        {% endfor %}
+        {% endfor %}
+        count(*) * (count(*) - 1e0) / 2e0 as n_pairs
+    from covered
+    group by
+        covered.unit,
+        covered.slice_set,
+        covered.slice_key
+    having max(covered.value) - min(covered.value) >= 0.1e0
+),
+
+gaps as (
+    select
+        extremes.unit,
+        extremes.slice_set,
+        extremes.slice_key,
+        extremes.lowest_slice_value,
+        extremes.lowest_value,
+        extremes.highest_slice_value,
+        extremes.highest_value,
+        extremes.n_pairs,
+        {{ z('extremes.lowest_value * extremes.lowest_denominator', 'extremes.lowest_denominator',
+            'extremes.highest_value * extremes.highest_denominator', 'extremes.highest_denominator') }} as z
+    from extremes
 ),
 
 group_warnings as (
     select
-        extremes.unit,
-        'by ' || extremes.slice_key || ', ' || {{ percent('extremes.highest_value') }} || ' are known of ' || extremes.highest_slice
-        || ' and ' || {{ percent('extremes.lowest_value') }} || ' of ' || extremes.lowest_slice as sooner
-    from extremes
-    where 2e0 * ({{ normal_upper_tail('extremes.z') }}) * extremes.n_pairs < 0.001e0
+        gaps.unit,
+        'by ' || gaps.slice_key || ', ' || {{ percent('gaps.highest_value') }} || ' are known of ' || gaps.highest_slice_value
+        || ' and ' || {{ percent('gaps.lowest_value') }} || ' of ' || gaps.lowest_slice_value as sooner
+    from gaps
+    where 2e0 * ({{ normal_upper_tail('gaps.z') }}) * gaps.n_pairs < 0.001e0
     -- One key says enough: that with the widest gap, and of equal ones the first.
     qualify row_number() over (
-        partition by extremes.unit
-        order by extremes.highest_value - extremes.lowest_value desc, extremes.slice_set
+        partition by gaps.unit
+        order by gaps.highest_value - gaps.lowest_value desc, gaps.slice_set
     ) = 1
 ),
 

@@ -8,7 +8,7 @@ select
     joined.{{ name }},
     {% endfor %}
     joined.label,
-    joined.weight,
+    {{ 'joined.weight' if columns.has_weight else '1e0' }} as weight,
     joined.score,
     others.score as other_score,
     joined.prediction,

@@ -39,7 +39,7 @@ numbered as (
 
 select
     {{ as_int('row_number() over (order by versions.window_start nulls first, versions.version, others.version)') }} as pair,
-    md5({{ row_text([param('evaluation'), 'versions.version', 'others.version', 'versions.window_start', param('as_of_text')]) }}) as comparison_id,
+    {{ hash_text(row_text([param('evaluation'), 'versions.version', 'others.version', 'versions.window_start', param('as_of_text')])) }} as comparison_id,
     versions.version,
     others.version as other_version,
     versions.window_start,

@@ -45,27 +45,23 @@ placed as (
         on positives.slice_number = slices.slice_number
 ),
 
--- n_beaten are the negatives that a positive beats, ties as half; n_from the rows at or above its score.
+-- n_from counts the rows at or above the score.
 beaten as {{ materialized() }} (
     select
         placed.slice_number,
+        {% if has_ties %}
         placed.n_rows,
-        placed.n_positive - placed.positives_below as positives_from,
+        placed.negatives_equal,
+        {% endif %}
         placed.positives_below,
-        placed.negatives_to,
         placed.negatives_to - placed.negatives_equal as negatives_below,
-        placed.negatives_to - placed.negatives_equal / 2e0 as n_beaten,
+        placed.n_positive - placed.positives_below as positives_from,
         placed.n_positive + placed.n_negative - placed.positives_below - placed.negatives_to + placed.negatives_equal as n_from,
-        -- The shares at and above a threshold are furthest apart at a positive's score, or just above one.
+        -- The shares at and above a threshold are furthest apart at a positive's score, or just above one; both are
+        -- multiplied by the product of the classes' rows, so that there is no division, and no rounding.
         greatest(
-            abs(
-                {{ safe_divide('placed.negatives_to - placed.negatives_equal', 'placed.n_negative') }}
-                - placed.positives_below / placed.n_positive
-            ),
-            abs(
-                {{ safe_divide('placed.negatives_to', 'placed.n_negative') }}
-                - (placed.positives_below + placed.n_rows) / placed.n_positive
-            )
+            abs((placed.negatives_to - placed.negatives_equal) * placed.n_positive - placed.positives_below * placed.n_negative),
+            abs(placed.negatives_to * placed.n_positive - (placed.positives_below + placed.n_rows) * placed.n_negative)
         ) as separation
     from placed
 ),
@@ -74,44 +70,49 @@ weighed as {{ materialized() }} (
     select
         beaten.slice_number,
         {{ as_int('floor(8e0 * ln(beaten.n_from))') }} as bucket,
+        {% if has_ties %}
         beaten.n_rows,
+        beaten.negatives_equal,
+        {% endif %}
         beaten.positives_below,
-        beaten.negatives_to,
         beaten.negatives_below,
-        beaten.n_beaten,
         beaten.separation,
-        beaten.n_rows * beaten.n_beaten as rows_beaten,
-        -- Among the pairs of positives, those in which this score is the larger.
-        beaten.n_rows * (2e0 * beaten.positives_below + beaten.n_rows) as pairs,
-        beaten.n_rows * beaten.n_rows * (beaten.n_beaten - beaten.negatives_below) / 2e0 as tied_pairs,
         beaten.positives_from / beaten.n_from as precision_at_score,
-        beaten.n_rows * beaten.positives_from / beaten.n_from as precision_sum,
-        beaten.n_rows / greatest(beaten.n_from - 1e0, 1e0) as gain,
-        beaten.n_rows * beaten.positives_from / (beaten.n_from * greatest(beaten.n_from - 1e0, 1e0)) as loss
+        1e0 / greatest(beaten.n_from - 1e0, 1e0) as share_of_others
     from beaten
 ),
 
+{# Without ties a positive stands for itself, and no negative is equal to it. #}
+{% set n_rows = 'weighed.n_rows' if has_ties else '1e0' %}
+{% set of_rows = 'weighed.n_rows * ' if has_ties else '' %}
+{% set n_beaten = '(weighed.negatives_below + weighed.negatives_equal / 2e0)' if has_ties else 'weighed.negatives_below' %}
 buckets as (
     select
         weighed.slice_number,
         weighed.bucket,
-        sum(weighed.n_rows) as n_rows,
+        {{ as_double('sum(weighed.n_rows)' if has_ties else 'count(*)') }} as n_rows,
         max(weighed.separation) as separation,
-        sum(weighed.rows_beaten) as beaten,
-        sum(weighed.rows_beaten * weighed.n_beaten) as beaten_squares,
-        sum(weighed.pairs) as pairs,
-        sum(weighed.pairs * weighed.n_beaten + weighed.tied_pairs) as pairs_beaten,
-        sum(weighed.precision_sum) as precision_sum,
-        sum(weighed.precision_sum * weighed.precision_at_score) as precision_squares,
-        sum(weighed.gain) as gain,
-        sum(weighed.loss) as loss,
+        -- The negatives that a positive beats, ties as half.
+        sum({{ of_rows }}{{ n_beaten }}) as beaten,
+        sum({{ of_rows }}{{ n_beaten }} * {{ n_beaten }}) as beaten_squares,
+        -- Among the pairs of positives, those in which this score is the larger.
+        sum(
+            {{ of_rows }}(2e0 * weighed.positives_below + {{ n_rows }}) * {{ n_beaten }}
+            {% if has_ties %}
+            + weighed.n_rows * weighed.n_rows * weighed.negatives_equal / 4e0
+            {% endif %}
+        ) as pairs_beaten,
+        sum({{ of_rows }}weighed.precision_at_score) as precision_sum,
+        sum({{ of_rows }}weighed.precision_at_score * weighed.precision_at_score) as precision_squares,
+        sum({{ of_rows }}weighed.share_of_others) as gain,
+        sum({{ of_rows }}weighed.precision_at_score * weighed.share_of_others) as loss,
         -- Of the negatives among these positives, those at or above each.
         min(weighed.negatives_below) as lowest,
-        max(weighed.negatives_to) as highest,
-        sum(weighed.loss * weighed.negatives_below) as loss_below,
+        max(weighed.negatives_below{{ ' + weighed.negatives_equal' if has_ties }}) as highest,
+        sum({{ of_rows }}weighed.precision_at_score * weighed.share_of_others * weighed.negatives_below) as loss_below,
         -- Of these positives, those at or below each.
         min(weighed.positives_below) as first_below,
-        sum(weighed.n_rows * (weighed.positives_below + weighed.n_rows)) as at_or_below
+        sum({{ of_rows }}(weighed.positives_below + {{ n_rows }})) as at_or_below
     from weighed
     group by
         weighed.slice_number,
@@ -127,7 +128,6 @@ shared as (
         buckets.separation,
         buckets.beaten,
         buckets.beaten_squares,
-        buckets.pairs,
         buckets.pairs_beaten,
         buckets.precision_sum,
         buckets.precision_squares,
@@ -155,7 +155,6 @@ summed as (
         shared.separation,
         shared.beaten,
         shared.beaten_squares,
-        shared.pairs,
         shared.pairs_beaten,
         shared.precision_sum,
         shared.precision_squares,
@@ -175,7 +174,6 @@ areas as (
         max(summed.separation) as separation,
         sum(summed.beaten) as beaten,
         sum(summed.beaten_squares) as beaten_squares,
-        sum(summed.pairs) as pairs,
         sum(summed.pairs_beaten) as pairs_beaten,
         sum(summed.precision_sum) as precision_sum,
         -- Squares of influence before the average precision is taken off that of each positive, and what is taken off.
@@ -197,7 +195,7 @@ select
     (areas.beaten_squares - areas.beaten * areas.beaten / nullif(slices.n_positive, 0e0))
     / nullif(slices.n_negative * slices.n_negative * slices.n_positive * (slices.n_positive - 1e0), 0e0)
     + (
-        slices.n_negative * areas.pairs - areas.pairs_beaten
+        slices.n_negative * slices.n_positive * slices.n_positive - areas.pairs_beaten
         - (slices.n_negative * slices.n_positive - areas.beaten) * (slices.n_negative * slices.n_positive - areas.beaten)
         / nullif(slices.n_negative, 0e0)
     ) / nullif(slices.n_positive * slices.n_positive * slices.n_negative * (slices.n_negative - 1e0), 0e0) as roc_auc_variance,
@@ -207,7 +205,7 @@ select
         + areas.precision_sum * areas.precision_sum / nullif(slices.n_positive, 0e0)
     ) / nullif(slices.n_positive * (slices.n_positive - 1e0), 0e0) as average_precision_variance,
     slices.n_positive,
-    areas.separation as kolmogorov_smirnov
+    areas.separation / nullif(slices.n_positive * slices.n_negative, 0e0) as kolmogorov_smirnov
 from slices
 left join areas
     on slices.slice_number = areas.slice_number

@@ -1,6 +1,7 @@
 -- grain: one row per request and version asked before as_of, of every window
 -- unit:  score in [0, 1] for a binary task, else the label's own; label 0 or 1, a number, or text
--- null:  label and label_known_at where it was not known at as_of; a null slice is a group of its own, '(null)'
+-- null:  label and label_known_at where it was not known at as_of; a null slice is a group of its own, '(null)'; there is
+--        no label_known_at, and no weight, where the query has none
 {% if columns.has_label_known_at %}
 {%- set label = 'case when joined.label_known_at > ' ~ param('as_of') ~ ' then null else joined.label end' %}
 {% else %}
@@ -11,7 +12,6 @@
 {{ create_scratch('wml_joined') }}
 with asked as (
     select
-        {{ as_string('joined.request_id') }} as request_id,
         {{ as_int('joined.model_version' if columns.has_version else 'null') }} as version,
         cast(joined.requested_at as {{ type('timestamp') }}) as requested_at,
         {{ as_double('joined.score' if columns.has_score else 'null') }} as score,
@@ -33,10 +33,11 @@ with asked as (
         {% endfor %}
         {% if columns.has_label_known_at %}
         case when joined.label is not null and joined.label_known_at <= {{ param('as_of') }} then cast(joined.label_known_at as {{ type('timestamp') }}) end as label_known_at,
-        {% else %}
-        cast(null as {{ type('timestamp') }}) as label_known_at,
         {% endif %}
-        {{ as_double('joined.sample_weight' if columns.has_weight else '1') }} as weight
+        {% if columns.has_weight %}
+        {{ as_double('joined.sample_weight') }} as weight,
+        {% endif %}
+        {{ as_string('joined.request_id') }} as request_id
     from (
         {% if columns.has_label_known_at and own_metrics %}
         -- The user's own expressions must not see it sooner either.
@@ -57,7 +58,6 @@ with asked as (
 )
 
 select
-    asked.request_id,
     asked.version,
     asked.requested_at,
     {% if window == 'all' %}
@@ -79,12 +79,17 @@ select
     asked.prediction,
     {% endif %}
     asked.label,
+    {% if columns.has_label_known_at %}
     asked.label_known_at,
+    {% endif %}
+    {% if columns.has_weight %}
+    asked.weight,
+    {% endif %}
     {% for metric in own_metrics if metric.over == 'rows' %}
     asked.{{ metric.column }},
     {% endfor %}
     {% for slice in slice_columns %}
     asked.{{ slice.name }},
     {% endfor %}
-    asked.weight
+    asked.request_id
 from asked

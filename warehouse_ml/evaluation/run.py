@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,9 @@ from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EvaluatedWindow", "evaluate"]
 
+_LOOKED_AT = ("wml_joined", "wml_due")
 SCRATCH = (
-    "wml_joined",
-    "wml_due",
+    *_LOOKED_AT,
     "wml_combinations",
     "wml_rows",
     "wml_cells",
@@ -78,7 +78,7 @@ def evaluate(
     as_of: dt.datetime,
     restate: bool = False,
     since: dt.datetime | None = None,
-    drift: Sequence[DriftInput] = (),
+    drift: Iterable[DriftInput] = (),
     search: bool = False,
     on_note: Callable[[str], None] | None = None,
 ) -> list[EvaluatedWindow]:
@@ -99,8 +99,8 @@ def evaluate(
         Evaluate windows that did not change as well.
     since : datetime, optional
         The start of a window; requests before it are not read, as their windows are known not to have changed.
-    drift : sequence of DriftInput
-        Reference and current inputs of each version whose drift is wanted.
+    drift : iterable of DriftInput
+        Reference and current inputs of each version whose drift is wanted; asked for once something is due.
     search : bool
         Search the windows that are evaluated for the slices that do worse than the rest.
     on_note : callable, optional
@@ -153,12 +153,12 @@ def evaluate(
                 steps.run("write_calibration.sql")
             if any(row["n_versions"] > 1 for row in due):
                 write_comparisons(steps, spec, columns)
-            write_drift(warehouse, spec, drift, due, as_of, columns)
+            write_drift(warehouse, spec, list(drift), due, as_of, columns)
             for told in search_slices(warehouse, spec, columns, join_sql, as_of) if search else ():
                 if on_note:
                     on_note(told)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
-        for table in SCRATCH:
+        for table in SCRATCH if due else _LOOKED_AT:
             steps.run("drop_scratch.sql", table=table)
     return [
         EvaluatedWindow(
@@ -181,7 +181,7 @@ def evaluate(
 
 
 def run_measures(steps: Steps, spec: EvaluationSpec, columns: JoinColumns, *, has_ids: bool = False) -> None:
-    """Make ``wml_measured`` and ``wml_metric`` of the due windows; ``has_ids`` keeps the ids of requests in their rows."""
+    """Make ``wml_measured`` and ``wml_metric`` of the due windows; ``has_ids`` keeps their requests' ids."""
     steps.run("combinations.sql")
     steps.run("due_rows.sql", has_ids=has_ids)
     steps.run(f"cells_{spec.task}.sql")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.names import AT_THRESHOLDS, BETTER
 from warehouse_ml.evaluation.own import FOLDS
 from warehouse_ml.evaluation.spec import OVERALL, EvaluationSpec
-from warehouse_ml.tables import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -53,6 +53,8 @@ class Steps:
                 {"index": index, "key": key, "names": [names[column] for column in slice_]}
                 for index, (key, slice_) in enumerate(keys)
             ],
+            # By which windows differ; none where there is one.
+            "window_keys": ["version"] * columns.has_version + ["window_start"] * (spec.window != "all"),
             "has_since": since is not None,
             "dialect": warehouse.engine,
             "own_metrics": spec.metrics,

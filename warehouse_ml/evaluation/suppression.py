@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import numbers_of, table_of
 from warehouse_ml.evaluation.spec import EvaluationSpec
 
 if TYPE_CHECKING:
@@ -87,15 +88,14 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
         hidden; small_from, the first that is hidden because the slice is too small, or ``n_families + 1``.
     """
     import numpy as np
-    import pyarrow as pa
 
     positions = {column: index for index, column in enumerate(spec.slice_columns)}
     keys = [(), *([positions[name] for name in names] for names in spec.groupings)]
-    texts = [cells.column(f"slice_{index}") for index in range(len(positions))]
+    texts: list[list[str]] = [cells.column(f"slice_{index}").to_pylist() for index in range(len(positions))]
     codes = [_codes(text) for text in texts]
-    counts = {name[2:]: cells.column(name).to_numpy().astype(float) for name in cells.column_names if name[:2] == "n_"}
+    counts = {name[2:]: numbers_of(cells.column(name)).astype(float) for name in cells.column_names if name[:2] == "n_"}
     found: dict[str, list[Any]] = {name: [] for name in hidden_schema().names}
-    units = cells.column("unit").to_numpy()
+    units = numbers_of(cells.column("unit"))
     for unit in np.unique(units):
         rows = np.flatnonzero(units == unit)
         slices = _slices(keys, [code[rows] for code in codes], counts["rows"][rows])
@@ -112,14 +112,14 @@ def hidden_slices(cells: pa.Table, spec: EvaluationSpec, n_families: int) -> pa.
             hidden = np.flatnonzero(hidden_from <= n_families)
             for key in np.unique(slices.key[hidden]).tolist():
                 own = hidden[slices.key[hidden] == key]
-                parts = [texts[index].take(cell_of[own]).to_pylist() for index in keys[key]]
+                parts = [[texts[index][cell] for cell in cell_of[own].tolist()] for index in keys[key]]
                 found["unit"] += [int(unit)] * len(own)
                 found["slice_set"] += [key] * len(own)
                 found["slice_value"] += [", ".join(values) for values in zip(*parts, strict=True)]
                 found["scope"] += [scope] * len(own)
                 found["hidden_from"] += hidden_from[own].tolist()
                 found["small_from"] += small_from[own].tolist()
-    return pa.Table.from_pydict(found, hidden_schema())
+    return table_of(found, hidden_schema())
 
 
 def hidden_schema() -> pa.Schema:
@@ -131,9 +131,11 @@ def hidden_schema() -> pa.Schema:
     return pa.schema([(name, texts.get(name, pa.int64())) for name in names])
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    codes: np.ndarray = column.combine_chunks().dictionary_encode().indices.to_numpy()
-    return codes
+def _codes(texts: Sequence[str]) -> np.ndarray:
+    import numpy as np
+
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
 
 
 def _slices(keys: Sequence[Sequence[int]], codes: Sequence[np.ndarray], n_rows: np.ndarray) -> Slices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from warehouse_ml.tables import named_rows
+from warehouse_ml.columns import named_rows
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 

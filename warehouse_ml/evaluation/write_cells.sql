@@ -53,8 +53,8 @@ select
     {{ task | literal }} as task,
     {{ json_text(fields) }} as slices,
     {% if task == 'regression' %}
-    null as label,
-    null as prediction,
+    {{ as_string('null') }} as label,
+    {{ as_string('null') }} as prediction,
     null as bin,
     cells.n_requests as n_rows,
     cells.n_labelled,

@@ -51,8 +51,7 @@ with answered as (
         ) }} as rows_hash
     from wml_joined as request_rows
     inner join wml_due as judged
-        on {{ same('request_rows.version', 'judged.version') }}
-        and {{ same('request_rows.window_start', 'judged.window_start') }}
+        on {% for key in window_keys %}{{ same('request_rows.' ~ key, 'judged.' ~ key) }} and {% endfor %}true
     group by judged.unit
 )
 
@@ -71,9 +70,9 @@ select
     due.content_hash,
     {{ param('definition_hash') }} as definition_hash,
     answered.n_positive as n_labelled_positive,
-    {{ element('answered.delays', 1) if columns.has_label_known_at else 'null' }} as label_delay_p50_seconds,
-    {{ element('answered.delays', 2) if columns.has_label_known_at else 'null' }} as label_delay_p95_seconds,
-    {{ 'warnings.warning' if has_warnings else 'null' }} as warning,
+    {{ element('answered.delays', 1) if columns.has_label_known_at else as_double('null') }} as label_delay_p50_seconds,
+    {{ element('answered.delays', 2) if columns.has_label_known_at else as_double('null') }} as label_delay_p95_seconds,
+    {{ 'warnings.warning' if has_warnings else as_string('null') }} as warning,
     {{ task | literal }} as task,
     answered.rows_hash
 from wml_due as due

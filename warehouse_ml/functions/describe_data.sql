@@ -42,7 +42,7 @@ lengths_{{ array.place }} as (
         {{ as_int('max(' ~ list_length(array.list) ~ ')') }} as max_array_length,
         avg({{ list_length(array.list) }}) as avg_array_length,
         {{ as_int('sum(' ~ list_length(array.list) ~ ')') }} as total_array_length,
-        {{ list_from(middle_and_quantiles(as_int(list_length(array.list)), n_length_quantiles), 3) }} as array_length_quantiles
+        {{ middle_and_quantiles(as_int(list_length(array.list)), n_length_quantiles) }} as length_quantiles
     from wml_base
 ),
 
@@ -222,7 +222,7 @@ arrays as (
         lengths.max_array_length,
         lengths.avg_array_length,
         lengths.total_array_length,
-        lengths.array_length_quantiles,
+        {{ list_from('lengths.length_quantiles', 3) }} as array_length_quantiles,
         {% if array.index %}
         (
             select {{ as_int('max(' ~ array.index ~ ') + 1') }}

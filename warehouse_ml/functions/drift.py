@@ -29,7 +29,7 @@ _SETTINGS = {
     "num_values_histogram_buckets": Setting("integer", refused="arrays are not compared"),
     "enable_visualization_link": Setting("boolean", refused="it belongs to Google's service, which is not here"),
 }
-_NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
+_NESTED = ("STRUCT", "ARRAY", "MAP", "UNION", "VARIANT")
 
 
 def validate_data_drift(call: Call, context: Context) -> str:

@@ -91,7 +91,7 @@ def expand(sql: str, context: Context, *, place: str, at: Callable[[int | None],
         If the warehouse refuses a relation that a call reads; placed in the file.
     """
     at = at or SourceText(sql, place).at
-    calls = calls_in(sql, place=place, at=at)
+    calls = calls_in(sql, place=place, at=at, engine=context.warehouse.engine)
     if not calls:
         return Expanded(sql, sql, at, (Spliced.copied(sql),))
     expansion = _Expansion(sql, context, at)
@@ -181,7 +181,7 @@ class _Expansion:
             known = signature.positional or signature.named
             if position >= len(known):
                 raise DefinitionError(
-                    f"ml.{name} does not take {value.sql('duckdb')}", place=place, hint=signature.usage(name)
+                    f"ml.{name} does not take {self._written(value)}", place=place, hint=signature.usage(name)
                 )
             given[known[position]] = value
         for value in node.args["named"]:
@@ -193,12 +193,19 @@ class _Expansion:
                     has=known or None,
                     hint=did_you_mean(value.name, known) or signature.usage(name),
                 )
+            value.expression.meta.update(value.meta)
             given[value.name] = value.expression
         return {key: self._value(key, value, signature, name, place) for key, value in given.items()}
 
+    def _written(self, value: exp.Expr) -> str:
+        """Return an argument as it is written, a query's calls in it answered."""
+        if "wml_start" not in value.meta:
+            return value.sql(dialect=self._context.warehouse.engine)
+        return self.splice(*span(value), list(value.find_all(MlCall))).text
+
     def _value(self, key: str, value: exp.Expr, signature: Signature, name: str, place: str) -> object:
         if key in signature.expressions:
-            return value.sql(dialect=self._context.warehouse.engine)
+            return self._written(value)
         try:
             return constant(value)
         except NotConstantError as error:
@@ -218,6 +225,8 @@ def _ctes_seen_by(node: exp.Expr) -> Iterator[tuple[exp.With, list[exp.CTE]]]:
         if with_ is not None and not isinstance(child, exp.With):
             ctes = with_.expressions
             seen = ctes[: _index_of(ctes, child)] if with_ is parent else ctes
+            # The parser makes a CTE of each step of a pipe; they are nowhere in the text.
+            seen = [cte for cte in seen if "wml_start" in cte.meta]
             if seen:
                 yield with_, seen
         child, parent = parent, parent.parent

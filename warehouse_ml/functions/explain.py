@@ -64,7 +64,7 @@ def explain_predict(call: Call, context: Context) -> str:
     columns = context.columns(call.inputs[0])
     check_columns(parameters.inputs, columns, place=call.place)
     is_classifier = parameters.task != "regression"
-    first = predicted(parameters)[0]
+    first = predicted(parameters, engine=engine)[0]
     outputs = [first.alias, *([_PROBABILITY] if is_classifier else []), *_EXPLAINED]
     _check_names(call, list(columns), outputs)
     known = {name.casefold() for name in columns}

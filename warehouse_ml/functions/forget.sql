@@ -1,2 +1,2 @@
 -- A temporary table that nothing reads any more.
-drop table if exists {{ relation | ident }}
+{{ drop_scratch(relation | ident) }}

@@ -58,4 +58,5 @@ def prediction_of_rows(stored: StoredVersion, engine: str) -> str:
         parameters, exp.to_table(nodes.INPUT), keep=[_ROW], threshold=threshold_of(stored), probabilities=True
     )
     row = exp.Column(this=exp.Star(), table=exp.to_identifier(_ROW, quoted=True))
-    return nodes.select_from([*predicted(parameters), row], scored, "wml_scored").sql(dialect=engine, copy=False)
+    columns = [*predicted(parameters, engine=engine), row]
+    return nodes.select_from(columns, scored, "wml_scored").sql(dialect=engine, copy=False)

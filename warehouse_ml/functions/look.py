@@ -15,7 +15,8 @@ from warehouse_ml.templates import statement
 __all__ = ["advanced_weights", "feature_importance", "feature_info", "training_info", "weights"]
 
 INTERCEPT = "__INTERCEPT__"
-_OWN_COLUMNS = ("wml_split", "wml_row_hash")
+# The last one is written beside the rows where a warehouse has to load the file.
+_OWN_COLUMNS = ("wml_split", "wml_row_hash", "wml_file_row")
 
 
 def weights(call: Call, context: Context) -> str:

@@ -12,6 +12,7 @@ from warehouse_ml.functions.scored import PREDICTION, PROBABILITIES, SCORE, scor
 from warehouse_ml.functions.settings import Setting, settings
 from warehouse_ml.scoring import check_columns, nodes
 from warehouse_ml.scoring import compile as compiled
+from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.transform import transform_select
 from warehouse_ml.templates import statement
@@ -35,7 +36,7 @@ def predict(call: Call, context: Context) -> str:
     )
     columns = context.columns(call.inputs[0])
     keep = list(columns) if asked["keep_original_columns"] else []
-    outputs = predicted(stored.parameters, _OWN)
+    outputs = predicted(stored.parameters, _OWN, context.warehouse.engine)
     _check_names(call, keep, outputs)
     scored = scored_rows(call, context, stored, call.inputs[0], keep, threshold=asked["threshold"], probabilities=True)
     projections = [*outputs, *nodes.kept(keep)]
@@ -64,7 +65,7 @@ def transform(call: Call, context: Context) -> str:
     return statement("warehouse_ml.requests", "score.sql", engine, source=call.inputs[0].sql, scoring=text)
 
 
-def predicted(parameters: Parameters, names: tuple[str, str, str] = PLAIN) -> list[exp.Expr]:
+def predicted(parameters: Parameters, names: tuple[str, str, str] = PLAIN, engine: str = "duckdb") -> list[exp.Expr]:
     """Return the columns that a prediction adds.
 
     A regression has ``predicted_<label>``, the value; a classifier also ``predicted_<label>_probs``, a list of label
@@ -76,6 +77,8 @@ def predicted(parameters: Parameters, names: tuple[str, str, str] = PLAIN) -> li
     parameters : Parameters
     names : tuple of str
         What score, prediction and probabilities are called in the query that the columns are read from.
+    engine : str
+        For which they are written.
     """
     score, prediction, probabilities = names
     name = f"predicted_{parameters.label}"
@@ -94,22 +97,30 @@ def predicted(parameters: Parameters, names: tuple[str, str, str] = PLAIN) -> li
             ]
             return [
                 nodes.projection(exp.cast(nodes.column(prediction), "bigint"), "centroid_id"),
-                nodes.projection(_by_distance(exp.Array(expressions=distances)), "nearest_centroids_distance"),
+                nodes.projection(_by_distance(exp.Array(expressions=distances), engine), "nearest_centroids_distance"),
             ]
         case _:
+            labels = [_as_label(nodes.text(label), parameters, engine) for label in parameters.classes]
             pairs = [
-                _struct({"label": _as_label(nodes.text(label), parameters), "prob": _item(probabilities, index)})
-                for index, label in enumerate(parameters.classes)
+                _struct({"label": label, "prob": _item(probabilities, index)}) for index, label in enumerate(labels)
             ]
             return [
-                nodes.projection(_as_label(nodes.column(prediction), parameters), name),
+                nodes.projection(_as_label(nodes.column(prediction), parameters, engine), name),
                 nodes.projection(exp.Array(expressions=pairs[::-1]), f"{name}_probs"),
             ]
 
 
-def _as_label(node: exp.Expr, parameters: Parameters) -> exp.Expr:
-    """Return a label's text as the type that the label has in the warehouse."""
-    return node if parameters.label_type == "VARCHAR" else exp.cast(node, parameters.label_type, dialect="duckdb")
+def _as_label(node: exp.Expr, parameters: Parameters, engine: str) -> exp.Expr:
+    """Return a label's text as the type that the label has in the warehouse, whichever one it was trained in."""
+    written = parameters.label_type.upper()
+    kind = kind_of(written)
+    if written in _TEXTS or (kind == "category" and engine != "duckdb"):
+        return node
+    if kind == "number" and "INT" in written and engine != "duckdb":
+        # GoogleSQL has one whole number; sqlglot keeps the names of those it lacks.
+        return exp.cast(node, "bigint")
+    is_google = written.partition("(")[0] in _GOOGLE
+    return exp.cast(node, parameters.label_type, dialect="bigquery" if is_google else "duckdb")
 
 
 def _item(column: str, index: int) -> exp.Expr:
@@ -123,15 +134,25 @@ def _struct(fields: Mapping[str, exp.Expr]) -> exp.Expr:
     )
 
 
-def _by_distance(distances: exp.Expr) -> exp.Expr:
+def _by_distance(distances: exp.Expr, engine: str) -> exp.Expr:
     """Return a list of (distance, centroid_id) sorted, each as (centroid_id, distance)."""
     pair = exp.to_identifier("pair")
-    turned = _struct({name: exp.Dot(this=pair.copy(), expression=exp.to_identifier(name)) for name in _PAIR})
+    parts = {name: exp.Dot(this=pair.copy(), expression=exp.to_identifier(name)) for name in _PAIR}
+    if engine != "duckdb":
+        # No functions of lists there, but a query of a list is one.
+        rows = exp.Unnest(expressions=[distances], alias=exp.TableAlias(columns=[pair]))
+        ordered = exp.select(*[nodes.projection(part, name) for name, part in parts.items()]).from_(rows)
+        by = [exp.Ordered(this=parts[name].copy(), nulls_first=True) for name in reversed(_PAIR)]
+        ordered.set("kind", "STRUCT")
+        return exp.Array(expressions=[ordered.order_by(*by, copy=False)])
+    turned = _struct(parts)
     ordered = exp.Anonymous(this="list_sort", expressions=[distances])
     return exp.Anonymous(this="list_transform", expressions=[ordered, exp.Lambda(this=turned, expressions=[pair])])
 
 
 _PAIR = ("centroid_id", "distance")
+_TEXTS = ("VARCHAR", "STRING")
+_GOOGLE = ("INT64", "FLOAT64", "BOOL", "NUMERIC", "BIGNUMERIC")
 
 
 def _check_names(call: Call, keep: list[str], outputs: list[exp.Expr]) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from warehouse_ml.catalog import Clock, Node
+from warehouse_ml.columns import named_rows
 from warehouse_ml.functions import held_out_side
 from warehouse_ml.loop.evaluating import OnStep, evaluate_nodes
 from warehouse_ml.registry import CANARY, CHAMPION, Version
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, predict_again
 from warehouse_ml.rules import Firing, fire
 from warehouse_ml.session import Session
-from warehouse_ml.tables import named_rows, one_row
+from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
 
 __all__ = ["N_WINDOWS", "Evidence", "evaluations_of", "has_promote_rules", "look_into", "summary", "told"]

@@ -19,9 +19,9 @@ from warehouse_ml.loop.candidates import (
     told,
 )
 from warehouse_ml.loop.evaluating import OnStep
-from warehouse_ml.loop.steps import evaluate_step
+from warehouse_ml.loop.steps import bring_up_to_date, evaluate_step
 from warehouse_ml.registry import CHAMPION, SERVING, Version
-from warehouse_ml.requests.predict import log_of
+from warehouse_ml.requests.predict import log_of, prepare
 from warehouse_ml.rules import Failure, Firing, fire
 from warehouse_ml.session import Session
 from warehouse_ml.tables import one_row
@@ -242,10 +242,15 @@ def _evidence(
     is_dry: bool,
     on_step: OnStep | None,
 ) -> Evidence:
+    names = [evaluation.name for evaluation in evaluations_of(session, node.name)]
+    # Where nothing can be defined in a transaction, relations are brought to the clock for good, as by any other step.
+    is_built = is_dry and not session.warehouse.defines_in_transactions
+    if is_built:
+        _prepare(session, node, candidate, as_of, names, on_step)
+
     def gather() -> Evidence:
-        names = [evaluation.name for evaluation in evaluations_of(session, node.name)]
         if names:
-            evaluate_step(session, names, as_of, on_step=on_step)
+            evaluate_step(session, names, as_of, is_built=is_built, on_step=on_step)
         return look_into(session, node, candidate, champion, as_of, n_windows=n_windows, on_step=on_step)
 
     if not is_dry:
@@ -260,6 +265,15 @@ def _evidence(
         # A log that was made in the dry run is gone again.
         session.logs.intersection_update(logs)
     return found[0]
+
+
+def _prepare(
+    session: Session, node: Node, candidate: Version, as_of: dt.datetime, names: list[str], on_step: OnStep | None
+) -> None:
+    """Define all that evidence is gathered from: relations at the clock, and the columns of the logs."""
+    wanted = [session.catalog.node("evaluation", name).id for name in names] or [node.id]
+    bring_up_to_date(session, as_of, wanted, on_step=on_step)
+    prepare(session.warehouse, session.catalog, session.registry, node, as_of, also=candidate)
 
 
 def _node(session: Session, model: str) -> Node | None:

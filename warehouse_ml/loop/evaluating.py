@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -86,10 +86,12 @@ def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
 
 def _drift_inputs(
     session: Session, spec: EvaluationSpec, model: str, since: dt.datetime | None, on_note: OnStep | None
-) -> list[DriftInput]:
-    """Compare what each version that served was asked with the rows it was trained on; shadows are left out."""
+) -> Iterator[DriftInput]:
+    """Compare what each version that served was asked with the rows it was trained on; shadows are left out.
+
+    A version is read only when its inputs are asked for, which they are not where no window is due.
+    """
     engine = session.warehouse.engine
-    inputs = []
     serving = {
         period.version
         for alias in SERVING
@@ -119,34 +121,31 @@ def _drift_inputs(
             continue
         # Outputs are compared where the evaluation judges what the model predicts.
         has_outputs = parameters.task == spec.task and bool(parameters.label)
-        inputs.append(
-            DriftInput(
+        yield DriftInput(
+            version=version.version,
+            reference_sql=statement(
+                __package__,
+                "drift_reference.sql",
+                engine,
+                columns=values,
+                path=path,
+                label=parameters.label if has_outputs else None,
+                positive=parameters.classes[-1] if parameters.task == "binary" else None,
+            ),
+            current_sql=statement(
+                __package__,
+                "drift_current.sql",
+                engine,
+                columns=values,
+                log=log_of(model),
                 version=version.version,
-                reference_sql=statement(
-                    __package__,
-                    "drift_reference.sql",
-                    engine,
-                    columns=values,
-                    path=path,
-                    label=parameters.label if has_outputs else None,
-                    positive=parameters.classes[-1] if parameters.task == "binary" else None,
-                ),
-                current_sql=statement(
-                    __package__,
-                    "drift_current.sql",
-                    engine,
-                    columns=values,
-                    log=log_of(model),
-                    version=version.version,
-                ),
-                columns=columns,
-                reference_hash=version.artifact_hash,
-                importances=importances(parameters),
-                label="wml_label" if has_outputs else None,
-                scores=partial(_held_out_scores, session, stored, path) if has_outputs else None,
-            )
+            ),
+            columns=columns,
+            reference_hash=version.artifact_hash,
+            importances=importances(parameters),
+            label="wml_label" if has_outputs else None,
+            scores=partial(_held_out_scores, session, stored, path) if has_outputs else None,
         )
-    return inputs
 
 
 def _held_out_scores(session: Session, stored: StoredVersion, path: str | Relation) -> pa.Array:

@@ -77,13 +77,15 @@ def evaluate_step(
     *,
     restate: bool = False,
     search: bool = False,
+    is_built: bool = False,
     on_step: OnStep | None = None,
     on_note: OnStep | None = None,
 ) -> list[EvaluatedWindow]:
     """Bring what evaluations depend on up to date, and evaluate each window that is due.
 
     Running it again at the same clock changes nothing. With ``search``, the windows that are evaluated are searched for
-    the slices that do worse than the rest; ``on_note`` is told what the search left out.
+    the slices that do worse than the rest; ``on_note`` is told what the search left out. With ``is_built``, all that the
+    evaluations read is taken to be as of the clock.
     """
     catalog = session.catalog
     nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")
@@ -91,11 +93,13 @@ def evaluate_step(
     needed = graph.above([node.id for node in nodes])
     models = [catalog.nodes[need] for need in graph.order if need in needed and need.kind == "model"]
     first = graph.above([model.id for model in models])
-    _build(session, as_of, first, on_step=on_step)
+    if not is_built:
+        _build(session, as_of, first, on_step=on_step)
     predict_nodes(session, models, as_of, (CHAMPION, CHALLENGER), on_step)
-    # What reads no answers is up to date by now.
-    done = {need for need in first if all(other.kind != "model" for other in graph.above([need]))}
-    _build(session, as_of, needed - done, on_step=on_step)
+    if not is_built:
+        # What reads no answers is up to date by now.
+        done = {need for need in first if all(other.kind != "model" for other in graph.above([need]))}
+        _build(session, as_of, needed - done, on_step=on_step)
     return evaluate_nodes(session, nodes, as_of, restate=restate, search=search, on_step=on_step, on_note=on_note)
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse_ml.columns import rows_of
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.checked import MANIFEST, read_manifest
 from warehouse_ml.registry.folder import Busy, Listing, locked, replace_file
 from warehouse_ml.registry.version import INDEX_SCHEMA, Version, parquet_bytes, version_of
-from warehouse_ml.tables import rows_of
 
 __all__ = ["INDEX", "Index", "as_number", "numbers_in", "read_parquet"]
 

@@ -19,12 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA, Alias
 from warehouse_ml.registry.checked import read_json
 from warehouse_ml.registry.folder import Busy, Listing, locked, replace_file
 from warehouse_ml.registry.version import parquet_bytes
-from warehouse_ml.tables import named_rows
 
 __all__ = ["LEDGER", "LINES", "Ledger", "is_ledger_file"]
 

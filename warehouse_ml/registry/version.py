@@ -36,7 +36,7 @@ from warehouse_ml.registry.checked import (
 from warehouse_ml.registry.folder import hash_of_file
 from warehouse_ml.scoring import scoring_path
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.scoring.stored_sql import check_stored_sql
+from warehouse_ml.scoring.stored_sql import check_stored_sql, compiled_sql
 
 __all__ = [
     "INDEX_SCHEMA",
@@ -216,6 +216,17 @@ class StoredVersion:
         """
         check_stored_sql(self.stored_sql, self.parameters, f"{self.version.artifact_uri}/{SCORING}")
         return self.stored_sql
+
+    def scoring_on(self, engine: str) -> str:
+        """Return ``scoring_sql`` as an engine has it: what is kept, or what its parameters say in the engine's own SQL.
+
+        Raises
+        ------
+        ArtifactError
+            As ``scoring_sql``.
+        """
+        kept = self.scoring_sql
+        return kept if engine == self.parameters.dialect else compiled_sql(self.parameters, engine)
 
     def path(self, n_rows: int | None = None, *, is_stored: bool = False) -> str:
         """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""

@@ -135,9 +135,8 @@ def score_again(warehouse: Warehouse, stored: StoredVersion, source: str, thresh
     number = stored.version.version
     found = []
     if has_statement(stored):
-        sql = statement(
-            "warehouse_ml.requests", "score.sql", warehouse.engine, source=source, scoring=stored.scoring_sql
-        )
+        scoring = stored.scoring_on(warehouse.engine)
+        sql = statement("warehouse_ml.requests", "score.sql", warehouse.engine, source=source, scoring=scoring)
         (row,) = warehouse.fetch(sql).to_pylist()
         found.append(Again(number, "sql", row["score"], decision(stored, row["score"], row["prediction"], threshold)))
     reader = score_arrow(warehouse, stored.parameters, source, keep=REQUEST_COLUMNS[:1], threshold=threshold)

@@ -134,7 +134,7 @@ def _compared(
     log, engine, model = log_of(stored.version.model), warehouse.engine, stored.version.model
     source = asked(warehouse, model, answers, features_of(stored, columns, str(log)))
     if how == "sql":
-        scored = statement(__package__, "score_of_input.sql", engine, scoring=stored.scoring_sql)
+        scored = statement(__package__, "score_of_input.sql", engine, scoring=stored.scoring_on(engine))
         scored = statement("warehouse_ml.requests", "score.sql", engine, source=source, scoring=scored)
     else:
         with spooled(score_arrow(warehouse, stored.parameters, source, keep=REQUEST_COLUMNS[:1])) as scores:

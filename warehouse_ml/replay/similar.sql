@@ -8,7 +8,7 @@
     order by logged.request_id asc
     limit {{ most }}
 )
-union
+union all
 (
     select distinct logged.request_id
     from {{ log | ident }} as logged

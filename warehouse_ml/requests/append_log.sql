@@ -26,7 +26,7 @@ select
 {% endif %}
 {% if 'threshold' in decided %}
     ,
-    {{ param('threshold') }}
+    {{ as_double(param('threshold')) }}
 {% endif %}
 {% if 'definition_hash' in decided %}
     ,

@@ -11,8 +11,8 @@ select
 {% endfor %}
 from {{ relation | ident }} as requests
 where
-    requests.requested_at >= {{ stretch.since | literal }}
-    and requests.requested_at < {{ stretch.until | literal }}
+    requests.requested_at >= {{ since | literal }}
+    and requests.requested_at < {{ until | literal }}
 {% if stretch.share is not none %}
     and {{ 'not ' if not stretch.is_canary }}({{ is_in_share(request_text(model, 'requests.request_id'), stretch.share) }})
 {% endif %}
@@ -22,7 +22,7 @@ where
         from {{ log | ident }} as served
         where
             served.request_id = {{ as_string('requests.request_id') }}
-            and served.requested_at >= {{ stretch.since | literal }}
+            and served.requested_at >= {{ since | literal }}
             and served.version = {{ stretch.among | literal }}
     )
 {% endif %}
@@ -31,6 +31,6 @@ where
         from {{ log | ident }} as logged
         where
             logged.request_id = {{ as_string('requests.request_id') }}
-            and logged.requested_at >= {{ stretch.since | literal }}
+            and logged.requested_at >= {{ since | literal }}
             and logged.version = {{ stretch.version | literal }}
     )

@@ -13,7 +13,7 @@ from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
-from warehouse_ml.tables import add_columns, all_of, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, defining, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -23,8 +23,10 @@ __all__ = [
     "Predicted",
     "ensure_log",
     "log_of",
+    "open_log",
     "predict",
     "predict_again",
+    "prepare",
 ]
 
 LOG_COLUMNS = (
@@ -40,6 +42,9 @@ LOG_COLUMNS = (
     "threshold",
     "definition_hash",
 )
+
+_DAY = dt.timedelta(days=1)
+_Span = tuple[dt.datetime, dt.datetime]
 
 _DECIDED = LOG_COLUMNS[-2:]
 """What came to the log later: a log of an earlier release may lack them, or have a feature of that name."""
@@ -151,6 +156,32 @@ def predict_again(
     return Predicted(node.name, CANDIDATE, version, since, until, sum(row.n_requests for row in done))
 
 
+def prepare(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, as_of: dt.datetime, *, also: Version
+) -> None:
+    """Make a model's log fit for all that is due and for the answers of one more version, and answer nothing.
+
+    So that ``predict`` and ``predict_again`` may stand in a transaction of an engine that defines nothing in one.
+    """
+    _opened(warehouse, catalog, registry, node, _stretches(registry, node.name, as_of, (CHAMPION, CHALLENGER)))
+    open_log(warehouse, catalog, registry, node, [also])
+
+
+def _opened(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, stretches: list[_Stretch]
+) -> tuple[list[_Stretch], dict[_Stretch, _Span], dict[int, list[str]]]:
+    """Return the stretches that have begun, the days of them on which anything is due, and the features asked for."""
+    ensure_log(warehouse, catalog, node.name)
+    begun = [stretch for stretch in stretches if stretch.since < stretch.until]
+    open_days, answered = _open_days(warehouse, requests_of(catalog, node), node.name, begun)
+    # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
+    # also where nothing is due yet: who joins the log may name its columns from the first version on.
+    settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_days}
+    asking = {stretch.version for stretch in stretches} - settled
+    versions = [version for version in registry.versions(node.name) if version.version in asking]
+    return begun, open_days, open_log(warehouse, catalog, registry, node, versions)
+
+
 def _stretches(registry: Registry, model: str, as_of: dt.datetime, aliases: Sequence[str]) -> list[_Stretch]:
     """Return who answers when. Who serves comes before who shadows, so that an answer that was given is logged so."""
     canaries = [
@@ -190,42 +221,34 @@ def _answer(
     threshold = float(node.config.get("threshold", 0.5))
     versions = {version.version: version for version in registry.versions(node.name)}
     done = []
-    with warehouse.transaction():
-        ensure_log(warehouse, catalog, node.name)
-        begun = [stretch for stretch in stretches if stretch.since < stretch.until]
-        open_ones, answered = _open(warehouse, requests, node.name, begun)
-        # A version that answered all it was asked has its columns in the log, and is not read again. Others get theirs
-        # also where nothing is due yet: who joins the log may name its columns from the first version on.
-        settled = {stretch.version for stretch in answered} - {stretch.version for stretch in open_ones}
-        asking = [number for number in dict.fromkeys(one.version for one in stretches) if number not in settled]
-        columns = warehouse.columns(all_of(warehouse, Relation(requests.name))) if asking else {}
-        features = {}
-        for number in asking:
-            version = versions[number]
-            features[number] = _features(registry.load(version).parameters, columns, requests, version)
-            _add_columns(warehouse, node.name, requests, {name: columns[name] for name in features[number]})
-        for stretch in begun:
-            n_requests = 0
-            if stretch in open_ones:
-                sql = statement(
-                    __package__,
-                    "pending.sql",
-                    warehouse.engine,
-                    target=_PENDING,
-                    relation=Relation(requests.name),
-                    model=node.name,
-                    features=features[stretch.version],
-                    log=log_of(node.name),
-                    stretch=stretch,
-                )
-                warehouse.run(sql)
-                n_requests = _count_pending(warehouse)
-            if n_requests:
-                stored = registry.load(versions[stretch.version])
-                _log(
-                    warehouse, stored, features[stretch.version], threshold, stretch.alias, as_of, n_requests, requests
-                )
-            done.append(Predicted(node.name, stretch.alias, stretch.version, stretch.since, stretch.until, n_requests))
+    with defining(warehouse):
+        begun, open_days, features = _opened(warehouse, catalog, registry, node, stretches)
+        with warehouse.transaction():
+            for stretch in begun:
+                n_requests = 0
+                if stretch in open_days:
+                    since, until = open_days[stretch]
+                    sql = statement(
+                        __package__,
+                        "pending.sql",
+                        warehouse.engine,
+                        target=_PENDING,
+                        relation=Relation(requests.name),
+                        model=node.name,
+                        features=features[stretch.version],
+                        log=log_of(node.name),
+                        stretch=stretch,
+                        since=since,
+                        until=until,
+                    )
+                    warehouse.run(sql)
+                    n_requests = _count_pending(warehouse)
+                if n_requests:
+                    stored = registry.load(versions[stretch.version])
+                    names = features[stretch.version]
+                    _log(warehouse, stored, names, threshold, stretch.alias, as_of, n_requests, requests)
+                told = (stretch.alias, stretch.version, stretch.since, stretch.until)
+                done.append(Predicted(node.name, *told, n_requests))
     return done
 
 
@@ -249,13 +272,18 @@ class _Stretch:
         return self.alias == CANARY
 
 
-def _open(
+def _open_days(
     warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]
-) -> tuple[set[_Stretch], set[_Stretch]]:
-    """Return the stretches in which not as many requests were answered as asked, and those in which any was."""
+) -> tuple[dict[_Stretch, _Span], set[_Stretch]]:
+    """Return the stretches in which not as many requests were answered as asked, and those in which any was.
+
+    The first are cut to the days on which that is so: of a champion of many months, a week's job reads the week.
+    """
+    found = {stretch: (stretch.since, stretch.until) for stretch in stretches if stretch.among is not None}
+    answered: set[_Stretch] = set()
     counted = [stretch for stretch in stretches if stretch.among is None]
     if not counted:
-        return set(stretches), set()
+        return found, answered
     sql = statement(
         __package__,
         "open_periods.sql",
@@ -265,14 +293,49 @@ def _open(
         model=model,
         periods=counted,
     )
-    counts = warehouse.fetch(sql).to_pylist()
-    is_open = {counted[row["period"]] for row in counts if row["n_asked"] != row["n_answered"]}
-    return is_open, {counted[row["period"]] for row in counts if row["n_answered"]}
+    for row in warehouse.fetch(sql).to_pylist():
+        stretch = counted[row["period"]]
+        if row["first_day"] is not None:
+            since, until = row["first_day"], row["last_day"] + _DAY
+            found[stretch] = (max(stretch.since, since), min(stretch.until, until))
+        if row["n_answered"]:
+            answered.add(stretch)
+    return found, answered
 
 
 def requests_of(catalog: Catalog, node: Node) -> Node:
     """Return the relation that holds a model's requests."""
     return catalog.node("relation", str(node.config.get("requests", f"{node.name}_requests")))
+
+
+def open_log(
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, versions: Sequence[Version]
+) -> dict[int, list[str]]:
+    """Make a model's request log fit for the answers of versions, and return the features of each.
+
+    Parameters
+    ----------
+    warehouse, catalog, registry, node
+        As in ``predict``.
+    versions : sequence of Version
+
+    Raises
+    ------
+    DataError
+        If the requests lack a feature of a version, or have one of another type.
+    """
+    requests = requests_of(catalog, node)
+    features: dict[int, list[str]] = {}
+    if not versions:
+        return features
+    with defining(warehouse):
+        ensure_log(warehouse, catalog, node.name)
+        columns = warehouse.columns(all_of(warehouse, Relation(requests.name)))
+        for version in versions:
+            names = features[version.version] = _features(registry.load(version).parameters, columns, requests, version)
+            # Also where nothing is due yet: who joins the log may name its columns from the first version on.
+            _add_columns(warehouse, node.name, requests, {name: columns[name] for name in names})
+    return features
 
 
 def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
@@ -281,7 +344,7 @@ def ensure_log(warehouse: Warehouse, catalog: Catalog, model: str) -> None:
     is_there = warehouse.exists(log)
     if is_there and {name.lower() for name in warehouse.columns(all_of(warehouse, log))}.issuperset(_DECIDED):
         return
-    with warehouse.transaction():
+    with defining(warehouse):
         if not is_there:
             warehouse.run(_made_log(warehouse, model))
         _share_logs(warehouse, catalog)
@@ -338,7 +401,8 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
     if stored.path(n_requests) == "sql":
-        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=stored.scoring_sql)
+        scoring = stored.scoring_on(warehouse.engine)
+        return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
     with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
         warehouse.load(_SCORED, scores, temporary=True)
     return statement(__package__, "scored_rows.sql", warehouse.engine, pending=_PENDING, scored=_SCORED)

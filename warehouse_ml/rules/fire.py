@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock, Node
+from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import ProjectError, WmlError, did_you_mean
 from warehouse_ml.functions import Reader
-from warehouse_ml.tables import named_rows, run_file
+from warehouse_ml.tables import run_file
 from warehouse_ml.warehouses.base import Warehouse
 
 __all__ = ["EVENTS", "INPUT_RETRAINED", "Asked", "Failure", "Firing", "ask", "fire", "record", "rules_of"]

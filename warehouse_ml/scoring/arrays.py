@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warehouse_ml.columns import chosen_texts, numbers_of, numeric_column
 from warehouse_ml.scoring.clusters import distances, nearest
 from warehouse_ml.scoring.compile import PREDICTION, PROBABILITIES, SCORE, check_keep, check_threshold
 from warehouse_ml.scoring.features import FittedFeature, encode_select, encoded_name
@@ -63,7 +64,7 @@ def matrix(batch: pa.RecordBatch | pa.Table, n_features: int) -> np.ndarray:
 def fill(encoded: np.ndarray, batch: pa.RecordBatch | pa.Table) -> None:
     """Write the encoded columns of a batch into a float64 array of shape (n_rows, n_features), NULL as NaN."""
     for index in range(encoded.shape[1]):
-        encoded[:, index] = batch.column(encoded_name(index)).to_numpy(zero_copy_only=False)
+        encoded[:, index] = numbers_of(batch.column(encoded_name(index)))
 
 
 def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5) -> Predictions:
@@ -78,6 +79,14 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
     threshold : float
         A binary model predicts the positive class at this score and above.
     """
+    import numpy as np
+
+    # A sum beyond what a double holds is infinite, and a difference of two such sums NaN, as in the warehouse.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _predicted(parameters, encoded, threshold)
+
+
+def _predicted(parameters: Parameters, encoded: np.ndarray, threshold: float) -> Predictions:
     import numpy as np
 
     if parameters.task == "clustering":
@@ -95,7 +104,9 @@ def predict(parameters: Parameters, encoded: np.ndarray, threshold: float = 0.5)
         return Predictions(raw[:, 0], None, None)
     if parameters.task == "binary":
         score = raw[:, 0] if parameters.is_forest else 1.0 / (1.0 + np.exp(-np.maximum(raw[:, 0], -709.0)))
-        return Predictions(score, (score >= threshold).astype(np.int64), np.column_stack([1.0 - score, score]))
+        # NaN is larger than everything in the warehouse.
+        is_positive = ~(score < threshold)
+        return Predictions(score, is_positive.astype(np.int64), np.column_stack([1.0 - score, score]))
     prediction = raw.argmax(axis=1)
     if parameters.is_forest:
         return Predictions(raw.max(axis=1), prediction, raw)
@@ -204,16 +215,16 @@ def _scored(
 
     found = predict(parameters, matrix(batch, len(parameters.features)), threshold)
     columns = [batch.column(index) for index in range(n_kept)]
-    columns.append(pa.array(found.score))
+    columns.append(numeric_column(found.score))
     if found.prediction is None:
         columns.append(pa.nulls(batch.num_rows, pa.string()))
     else:
-        columns.append(pa.array(parameters.classes, pa.string()).take(pa.array(found.prediction)))
+        columns.append(chosen_texts(parameters.classes, found.prediction))
     if PROBABILITIES in schema.names[n_kept:] and found.probabilities is not None:
         n_classes = found.probabilities.shape[1]
         offsets = np.arange(batch.num_rows + 1, dtype=np.int32) * n_classes
         flat = np.ascontiguousarray(found.probabilities).ravel()
-        columns.append(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat)))
+        columns.append(pa.ListArray.from_arrays(numeric_column(offsets), numeric_column(flat)))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

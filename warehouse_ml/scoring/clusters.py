@@ -23,6 +23,7 @@ from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import encoded_name
 from warehouse_ml.scoring.linear import by_category, sums_select
 from warehouse_ml.scoring.parameters import Distance, Parameters
+from warehouse_ml.scoring.spelled import Quotient, Scaled, Square
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,8 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
     def term(output: int, index: int) -> exp.Expr:
         return _term(parameters, of[output], index, centroids[output][index])
 
-    query = sums_select(parameters, source, keep, dict.fromkeys(sums, 0.0), term, _FEATURES_IN_LAYER)
+    starts, products = dict.fromkeys(sums, 0.0), () if is_euclidean else names
+    query = sums_select(parameters, source, keep, starts, term, _FEATURES_IN_LAYER, scaled=products)
     distance = _root if is_euclidean else _from_product
     outputs = [nodes.projection(distance(nodes.column(name)), name) for name in names]
     return nodes.select_from([*nodes.kept(keep), *outputs], query, "wml_sums")
@@ -171,14 +173,17 @@ def _by_code(of: _Sum, slots: Sequence[float]) -> list[float]:
 
 
 def _term(parameters: Parameters, of: _Sum, index: int, slots: Sequence[float]) -> exp.Expr:
-    feature, value = parameters.features[index], nodes.column(encoded_name(index))
+    feature = parameters.features[index]
+    value: exp.Expr = nodes.column(encoded_name(index))
     if feature.encoding == "one_hot":
         unknown, *known = _by_code(of, slots)
-        return by_category(feature, value, known, unknown)
+        looked_up = by_category(feature, value, known, unknown)
+        return Scaled(this=looked_up) if of == "product" else looked_up
+    if of == "product":
+        return exp.Mul(this=Scaled(this=value), expression=nodes.number(slots[0]))
     if of == "difference":
-        difference = exp.Paren(this=exp.Sub(this=value, expression=exp.Paren(this=nodes.number(slots[0]))))
-        return exp.Mul(this=difference, expression=difference.copy())
-    return exp.Mul(this=value, expression=nodes.number(slots[0]) if of == "product" else value.copy())
+        value = exp.Paren(this=exp.Sub(this=value, expression=exp.Paren(this=nodes.number(slots[0]))))
+    return Square(this=value, n_terms=len(parameters.features))
 
 
 def _sum(parameters: Parameters, of: _Sum, centroid: Sequence[Sequence[float]], encoded: np.ndarray) -> np.ndarray:
@@ -204,7 +209,7 @@ def _root(total: exp.Expr) -> exp.Expr:
 def _from_product(product: exp.Expr) -> exp.Expr:
     """Return the cosine distance; a row of zeros has no direction and is at a right angle to everything."""
     square = nodes.column(_SQUARE)
-    cosine = exp.Div(this=product, expression=exp.Sqrt(this=square))
+    cosine = Quotient(this=product, expression=exp.Sqrt(this=square))
     rest = exp.Sub(this=nodes.number(1.0), expression=cosine)
     held = exp.Anonymous(this="GREATEST", expressions=[rest, nodes.number(0.0)])
     is_zero = exp.EQ(this=square.copy(), expression=nodes.number(0.0))

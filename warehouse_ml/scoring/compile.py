@@ -12,6 +12,7 @@ from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.scoring import clusters, linear, nodes, trees
 from warehouse_ml.scoring.kept import refuse_sql
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.spelled import Same, Scaled, Spelled, Unscaled
 
 __all__ = ["PREDICTION", "PROBABILITIES", "SCORE", "check_keep", "check_threshold", "compile_scoring", "scoring_path"]
 
@@ -104,7 +105,10 @@ def compile_scoring(
         outputs.append(nodes.projection(exp.cast(exp.Null(), exp.DataType.Type.TEXT), PREDICTION))
         return nodes.select_from(outputs, scored, "wml_scored")
     negative, positive = (nodes.text(name) for name in parameters.classes)
-    is_positive = exp.GTE(this=nodes.column(SCORE), expression=nodes.number(float(threshold)))
+    is_positive: exp.Expr = exp.GTE(this=nodes.column(SCORE), expression=nodes.number(float(threshold)))
+    if parameters.linear is not None:
+        is_nan = exp.Or(this=is_positive.copy(), expression=exp.IsNan(this=nodes.column(SCORE)))
+        is_positive = Spelled(this=is_positive, bigquery=is_nan)
     outputs.append(nodes.projection(nodes.case([(is_positive, positive)], negative), PREDICTION))
     if probabilities:
         rest = exp.Sub(this=nodes.number(1.0), expression=nodes.column(SCORE))
@@ -188,9 +192,9 @@ def _clustering(
     parameters: Parameters, raw: exp.Select, keep: Sequence[str], names: list[str], probabilities: bool
 ) -> exp.Select:
     """Return the nearest centroid; of equal ones the first, as argmin does."""
-    smallest = exp.Anonymous(this="LEAST", expressions=nodes.kept(names)) if len(names) > 1 else nodes.column(names[0])
+    smallest = _smallest(names) if len(names) > 1 else nodes.column(names[0])
     query = nodes.select_from([*nodes.kept([*keep, *names]), nodes.projection(smallest, SCORE)], raw, "wml_raw")
-    is_nearest = [exp.EQ(this=nodes.column(name), expression=nodes.column(SCORE)) for name in names]
+    is_nearest = [Same(this=nodes.column(name), expression=nodes.column(SCORE)) for name in names]
     ids: list[exp.Expr] = [nodes.text(name) for name in parameters.classes]
     branches = list(zip(is_nearest[:-1], ids[:-1], strict=True))
     prediction = nodes.case(branches, ids[-1]) if branches else ids[-1]
@@ -198,6 +202,25 @@ def _clustering(
     if probabilities:
         outputs.append(nodes.projection(exp.Array(expressions=nodes.kept(names)), PROBABILITIES))
     return nodes.select_from(outputs, query, "wml_scored")
+
+
+def _smallest(names: Sequence[str]) -> exp.Expr:
+    """Return the smallest of several distances; NaN is larger than every number."""
+    smallest = exp.Anonymous(this="LEAST", expressions=nodes.kept(names))
+    are_nan = [exp.IsNan(this=nodes.column(name)) for name in names]
+    held = [
+        nodes.case([(is_nan, nodes.infinity())], nodes.column(name))
+        for is_nan, name in zip(are_nan, names, strict=True)
+    ]
+    least = exp.Anonymous(this="LEAST", expressions=held)
+    return Spelled(
+        this=smallest,
+        bigquery=nodes.case([(exp.and_(*[node.copy() for node in are_nan]), nodes.column(names[0]))], least),
+    )
+
+
+def _difference(one: exp.Expr, other: exp.Expr) -> exp.Expr:
+    return exp.Sub(this=Scaled(this=one), expression=Scaled(this=other))
 
 
 def _projection(raw: exp.Select, keep: Sequence[str], names: list[str]) -> exp.Select:
@@ -217,7 +240,7 @@ def _multiclass(
     largest = exp.Anonymous(this="GREATEST", expressions=nodes.kept(names))
     best = "wml_best"
     query = nodes.select_from([*nodes.kept([*keep, *names]), nodes.projection(largest, best)], raw, "wml_raw")
-    is_best = [exp.EQ(this=nodes.column(name), expression=nodes.column(best)) for name in names]
+    is_best = [Same(this=nodes.column(name), expression=nodes.column(best)) for name in names]
     classes = [nodes.text(name) for name in parameters.classes]
     branches: list[tuple[exp.Expr, exp.Expr]] = list(zip(is_best[:-1], classes[:-1], strict=True))
     prediction = nodes.projection(nodes.case(branches, classes[-1]), PREDICTION)
@@ -229,7 +252,7 @@ def _multiclass(
     # Softmax, shifted by the largest so that no exponential overflows; the predicted class's own term is 1.
     weights = [
         nodes.projection(
-            exp.Exp(this=exp.Paren(this=exp.Sub(this=nodes.column(name), expression=nodes.column(best)))), name
+            exp.Exp(this=Unscaled(this=exp.Paren(this=_difference(nodes.column(name), nodes.column(best))))), name
         )
         for name in names
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlglot import exp
 
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import FittedFeature, cleaned, encoded, encoded_name
 from warehouse_ml.scoring.parameters import Parameters
+from warehouse_ml.scoring.spelled import Scaled, Unscaled
 
 __all__ = ["by_category", "raw_select", "sums_select"]
 
@@ -38,10 +39,11 @@ def raw_select(parameters: Parameters, source: exp.Expr, keep: Sequence[str], na
         feature, slots = parameters.features[index], linear.weights[output][index]
         value = nodes.column(encoded_name(index))
         if feature.encoding == "one_hot":
-            return by_category(feature, value, slots, 0.0)
-        return exp.Mul(this=nodes.number(slots[0]), expression=value)
+            return Scaled(this=by_category(feature, value, slots, 0.0))
+        return exp.Mul(this=nodes.number(slots[0]), expression=Scaled(this=value))
 
-    return sums_select(parameters, source, keep, dict(zip(names, linear.intercepts, strict=True)), term)
+    starts = dict(zip(names, linear.intercepts, strict=True))
+    return sums_select(parameters, source, keep, starts, term, scaled=names)
 
 
 def sums_select(
@@ -51,6 +53,8 @@ def sums_select(
     starts: Mapping[str, float],
     term: Callable[[int, int], exp.Expr],
     features_in_layer: int = 25,
+    *,
+    scaled: Collection[str] = (),
 ) -> exp.Select:
     """Return the query of sums over the features.
 
@@ -70,6 +74,8 @@ def sums_select(
         Takes the positions of a sum and of a feature, and returns what is added.
     features_in_layer : int
         How many features a query adds.
+    scaled : collection of str
+        The sums whose terms are ``Scaled``, so that they may be infinite in the end and never fail on the way.
 
     Returns
     -------
@@ -82,7 +88,11 @@ def sums_select(
         projections = nodes.kept(keep)
         for output, (name, value) in enumerate(starts.items()):
             before = nodes.number(value) if start == 0 else nodes.column(name)
+            if start == 0 and name in scaled:
+                before = Scaled(this=before)
             added = nodes.total([before, *(term(output, index) for index in layer)])
+            if layer.stop == n_features and name in scaled:
+                added = Unscaled(this=added)
             projections.append(nodes.projection(added, name))
         projections += nodes.kept(encoded_name(index) for index in range(layer.stop, n_features))
         query = nodes.select_from(projections, query, "wml_encoded" if start == 0 else "wml_layer")

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlglot import exp
 
-from warehouse_ml.scoring import nodes
+from warehouse_ml.scoring import elements, nodes
+from warehouse_ml.scoring.spelled import Product, Quotient, Spelled, Square
 
 __all__ = [
     "as_number",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 _FINITE = "wml_finite"
+# A sum of this many squares, or powers, is not larger than a double holds, or one of them is infinite.
+_MANY = 100_000
 _TEXTS = exp.DataType.build("varchar[]", dialect="duckdb")
 _NUMBERS = exp.DataType.build("double[]", dialect="duckdb")
 
@@ -72,7 +75,7 @@ def centred(operand: exp.Expr, centre: float, scale: float) -> exp.Expr:
     if scale == 0:
         return _zero(number)
     difference = exp.Paren(this=exp.Sub(this=number, expression=nodes.number(centre))) if centre else number
-    return _is_finite(difference if scale == 1 else exp.Div(this=difference, expression=nodes.number(scale)))
+    return _is_finite(difference if scale == 1 else Quotient(this=difference, expression=nodes.number(scale)))
 
 
 def min_max_scaler(operand: exp.Expr, low: float, high: float) -> exp.Expr:
@@ -147,11 +150,16 @@ def one_hot_encoder(operand: exp.Expr, vocabulary: Sequence[str], dropped: str |
 
 def multi_hot_encoder(operand: exp.Expr, vocabulary: Sequence[str]) -> exp.Expr:
     """Return a list of struct(index, value), one for each index among the elements, ascending; empty for NULL."""
-    element = exp.to_identifier("wml_element")
-    codes = _each(_or_empty(as_texts(operand)), element, _code(element, vocabulary))
+    element, index = exp.to_identifier("wml_element"), exp.to_identifier("wml_index")
+    code, pair = _code(element, vocabulary), _struct([("index", index.copy()), ("value", nodes.number(1.0))])
+    codes = _transformed(_or_empty(as_texts(operand)), element, code)
     indexes = exp.Anonymous(this="LIST_SORT", expressions=[exp.Anonymous(this="LIST_DISTINCT", expressions=[codes])])
-    index = exp.to_identifier("wml_index")
-    return _each(indexes, index, _struct([("index", index.copy()), ("value", nodes.number(1.0))]))
+    known = elements.select([nodes.projection(code.copy(), "wml_index")], elements.of(as_texts(operand), element))
+    known.set("distinct", exp.Distinct())
+    return Spelled(
+        this=_transformed(indexes, index, pair),
+        bigquery=elements.listed(elements.select([pair.copy()], exp.Subquery(this=known)), [index]),
+    )
 
 
 def feature_cross(fields: Sequence[tuple[str, exp.Expr]], degree: int) -> exp.Expr:
@@ -182,9 +190,9 @@ def polynomial_expand(fields: Sequence[tuple[str, exp.Expr]], degree: int) -> ex
     """
     products = []
     for picked in _picked(len(fields), range(1, degree + 1), itertools.combinations_with_replacement):
-        product = as_number(fields[picked[0]][1])
+        product: exp.Expr = as_number(fields[picked[0]][1])
         for index in picked[1:]:
-            product = exp.Mul(this=product, expression=as_number(fields[index][1]))
+            product = Product(this=product, expression=as_number(fields[index][1]))
         products.append(("_".join(fields[index][0] for index in picked), product))
     return _struct(products)
 
@@ -205,8 +213,9 @@ def ngrams(operand: exp.Expr, sizes: tuple[int, int], separator: str) -> exp.Exp
     lengths = _range(
         exp.Literal.number(sizes[0]), exp.Anonymous(this="LEAST", expressions=[exp.Literal.number(sizes[1]), left])
     )
-    runs = _each(_range(exp.Literal.number(1), n_tokens), start, _each(lengths, length, joined))
-    return exp.Anonymous(this="FLATTEN", expressions=[runs])
+    runs = _transformed(_range(exp.Literal.number(1), n_tokens), start, _transformed(lengths, length, joined))
+    flat = exp.Anonymous(this="FLATTEN", expressions=[runs])
+    return Spelled(this=flat, bigquery=elements.ngrams(as_texts(operand), sizes, separator))
 
 
 def normalizer(operand: exp.Expr, p: float) -> exp.Expr:
@@ -223,13 +232,19 @@ def normalizer(operand: exp.Expr, p: float) -> exp.Expr:
     numbers = _each(exp.cast(operand.copy(), _NUMBERS), element, as_number(element))
     size: exp.Expr = exp.Abs(this=element.copy())
     if p == 2:
-        size = exp.Mul(this=element.copy(), expression=element.copy())
+        size = Square(this=element.copy(), n_terms=_MANY)
     elif p == 0:
         size = nodes.case([(exp.NEQ(this=element.copy(), expression=nodes.number(0.0)), nodes.number(1.0))])
     elif p not in (1, float("inf")):
-        size = exp.Pow(this=size, expression=nodes.number(p))
-    fold = "LIST_MAX" if p == float("inf") else "LIST_SUM"
-    norm: exp.Expr = exp.Anonymous(this=fold, expressions=[_each(numbers.copy(), element, size)])
+        power = exp.Pow(this=size, expression=nodes.number(p))
+        bound = nodes.number((nodes.LARGEST / _MANY) ** (1 / p))
+        fits = exp.LTE(this=size.copy(), expression=bound)
+        size = Spelled(this=power, bigquery=nodes.case([(fits, power.copy())], nodes.infinity()))
+    fold = "MAX" if p == float("inf") else "SUM"
+    norm: exp.Expr = Spelled(
+        this=exp.Anonymous(this=f"LIST_{fold}", expressions=[_transformed(numbers.copy(), element, size)]),
+        bigquery=elements.folded(fold, numbers.copy(), element, size.copy()),
+    )
     if p == 2:
         norm = exp.Sqrt(this=norm)
     elif p not in (0, 1, float("inf")):
@@ -277,7 +292,13 @@ def _or_empty(items: exp.Expr) -> exp.Expr:
     return exp.Coalesce(this=items, expressions=[exp.Array(expressions=[])])
 
 
-def _each(items: exp.Expr, element: exp.Expr, result: exp.Expr) -> exp.Expr:
+def _each(items: exp.Expr, element: exp.Identifier, result: exp.Expr) -> exp.Expr:
+    """Return the list of what each element becomes."""
+    by_query = elements.each(items.copy(), element, result.copy())
+    return Spelled(this=_transformed(items, element, result), bigquery=by_query)
+
+
+def _transformed(items: exp.Expr, element: exp.Expr, result: exp.Expr) -> exp.Expr:
     return exp.Transform(this=items, expression=exp.Lambda(this=result, expressions=[element.copy()], colon=True))
 
 

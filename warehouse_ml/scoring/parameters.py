@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring.features import FittedFeature, InputColumn
 
 if TYPE_CHECKING:
@@ -218,12 +219,15 @@ class TransformOutput:
         The expression of one row that it became, with the statistics of the training rows in it.
     is_feature : bool
         False for the label, the weight and the column of the split.
+    dialect : str
+        In whose SQL the expressions are.
     """
 
     name: str
     written: str
     frozen: str
     is_feature: bool = True
+    dialect: str = DIALECT
 
 
 @dataclass(frozen=True)
@@ -281,6 +285,11 @@ class Parameters:
     p_values: tuple[PValue, ...] = ()
     transform: tuple[TransformOutput, ...] = ()
     input_columns: tuple[InputColumn, ...] = ()
+
+    @property
+    def dialect(self) -> str:
+        """In whose SQL the expressions of TRANSFORM are; without any there is nothing that is one engine's own."""
+        return self.transform[0].dialect if self.transform else DIALECT
 
     @property
     def inputs(self) -> tuple[InputColumn, ...]:

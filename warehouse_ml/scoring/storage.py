@@ -18,6 +18,7 @@ table                   one row per
 ``nodes``               tree and node; a leaf has values and nothing else      (trees)
 ``transform``           output of TRANSFORM, as written and frozen             (with TRANSFORM)
 ``inputs``              column that the frozen expressions read                (with TRANSFORM)
+``language``            the SQL of the expressions (exactly one)               (with TRANSFORM, not in DuckDB's)
 ======================  ===========================================================================
 """
 
@@ -27,7 +28,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from warehouse_ml.columns import lengths_of, numbers_of
 from warehouse_ml.errors import ArtifactError
+from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring import storage_parts as parts
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT_VERSION", "from_tables", "to_tables"]
 
 FORMAT_VERSION = 2
+
+LANGUAGES = (DIALECT, "bigquery")
+"""Whose SQL the expressions of TRANSFORM may be in."""
 
 _MODEL_TYPES = {
     "LOGISTIC_REG": "linear",
@@ -106,6 +112,7 @@ def _schemas() -> dict[str, pa.Schema]:
         ],
         "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
         "inputs": [("position", integer), ("name", text), ("kind", text)],
+        "language": [("dialect", text)],
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
 
@@ -148,6 +155,8 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     rows.update(parts.part_rows(parameters))
     if parameters.transform:
         rows["transform"], rows["inputs"] = transform_rows(parameters)
+        if parameters.dialect != DIALECT:
+            rows["language"] = [{"dialect": parameters.dialect}]
     import pyarrow as pa
 
     schemas = _schemas()
@@ -184,9 +193,12 @@ def from_tables(tables: Mapping[str, pa.Table], kept: bytes | None = None) -> Pa
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"))
+    said = _rows(tables, "language") if "language" in tables else [{"dialect": DIALECT}]
+    dialect = said[0]["dialect"] if len(said) == 1 else ""
+    _require(dialect in LANGUAGES, "language", f'is of expressions in "{dialect}", which this release does not read')
+    features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"), dialect)
     stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
-    transform, input_columns = read_transform(*stored, features)
+    transform, input_columns = read_transform(*stored, features, dialect)
     shape = Parameters(
         model_type=head["model_type"],
         task=head["task"],
@@ -283,7 +295,7 @@ def _rows(tables: Mapping[str, pa.Table], name: str, nullable: Sequence[str] = (
     return rows
 
 
-def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> tuple[FittedFeature, ...]:
+def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]], dialect: str) -> tuple[FittedFeature, ...]:
     _require(bool(rows), "features", "is empty")
     by_feature: dict[int, list[str]] = {index: [] for index in range(len(rows))}
     for row in categories:
@@ -306,7 +318,7 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]]) -> t
         _require(is_text == (row["kind"] == "category"), "features", f'encodes "{row["name"]}" as another kind')
         _require(0 <= row["reference"] <= len(names) + row["has_null"], "features", "has an unknown reference")
         del row["feature"]
-        features.append(FittedFeature(**row, categories=tuple(names)))
+        features.append(FittedFeature(**row, categories=tuple(names), dialect=dialect))
     return tuple(features)
 
 
@@ -334,17 +346,16 @@ def _trees(tables: Mapping[str, pa.Table], shape: Parameters) -> Trees:
     _require([row["tree"] for row in roots] == list(range(len(roots))), "trees", "is out of order")
 
     lists = table["values"].combine_chunks()
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    lengths = lengths_of(lists)
     is_leaf = lengths > 0
     n_values = int(lengths.max()) if len(lengths) else 0
     _require(n_values > 0 and set(np.unique(lengths)) <= {0, n_values}, "nodes", "has leaves of different lengths")
     value = np.zeros((len(lengths), n_values))
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    flat = numbers_of(lists.flatten()).astype(np.float64)
     value[is_leaf] = flat.reshape(-1, n_values)
 
     def numbers(name: str, at_leaf: float | bool, kind: type) -> np.ndarray:
-        filled = table[name].combine_chunks().fill_null(at_leaf).to_numpy(zero_copy_only=False)
-        array: np.ndarray = np.ascontiguousarray(filled, dtype=kind)
+        array: np.ndarray = np.ascontiguousarray(numbers_of(table[name], at_null=at_leaf), dtype=kind)
         return array
 
     trees = Trees(

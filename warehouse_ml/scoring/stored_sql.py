@@ -11,12 +11,12 @@ from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import DIALECT, refusal
+from warehouse_ml.scalar_sql import refusal
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.compile import compile_scoring, scoring_path
 from warehouse_ml.scoring.parameters import Parameters
 
-__all__ = ["REQUEST_COLUMNS", "check_stored_sql", "stored_sql"]
+__all__ = ["REQUEST_COLUMNS", "check_stored_sql", "compiled_sql", "stored_sql"]
 
 REQUEST_COLUMNS = ("request_id", "requested_at")
 """What every request has; the log keeps them apart from the inputs."""
@@ -24,20 +24,20 @@ REQUEST_COLUMNS = ("request_id", "requested_at")
 _SHAPES = (exp.Select, exp.From, exp.Subquery, exp.TableAlias, exp.Alias, exp.Column)
 
 
-def stored_sql(parameters: Parameters, forced: str, engine: str) -> str:
+def stored_sql(parameters: Parameters, forced: str) -> str:
     """Return the text of scoring.sql: a query over ``wml_input``, or a comment where a version has no such query.
+
+    It is DuckDB's SQL, wherever the version was trained; with a TRANSFORM in BigQuery's it is BigQuery's.
 
     Parameters
     ----------
     parameters : Parameters
     forced : str
         The option SCORING_PATH.
-    engine : str
-        Whose SQL it is.
     """
     if scoring_path(parameters, forced=forced, is_stored=True) != "sql":
         return f"-- {_size(parameters)}: this version is scored from its parameters, not by one statement.\n"
-    return _compiled(parameters, engine)
+    return compiled_sql(parameters, parameters.dialect)
 
 
 def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
@@ -48,10 +48,10 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
     ArtifactError
         Saying what it holds instead.
     """
-    if parameters.kept is None and text == _compiled(parameters, DIALECT):
+    if parameters.kept is None and text == compiled_sql(parameters, parameters.dialect):
         return
     try:
-        trees = parse(text, dialect=DIALECT)
+        trees = parse(text, dialect=parameters.dialect)
     except (SqlglotError, RecursionError) as error:
         raise _refused(place, "cannot be read as SQL") from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
@@ -60,14 +60,15 @@ def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:
         if isinstance(node, exp.Table):
             is_input = isinstance(node.this, exp.Identifier) and node.name == nodes.INPUT
             if not is_input or node.args.get("db") or node.args.get("catalog"):
-                raise _refused(place, f"reads {node.sql(dialect=DIALECT)[:80]}, not {nodes.INPUT} alone")
+                raise _refused(place, f"reads {node.sql(dialect=parameters.dialect)[:80]}, not {nodes.INPUT} alone")
         elif not isinstance(node, _SHAPES):
-            reason = refusal(node)
+            reason = refusal(node, parameters.dialect)
             if reason is not None:
                 raise _refused(place, f"holds {reason[:120]}")
 
 
-def _compiled(parameters: Parameters, engine: str) -> str:
+def compiled_sql(parameters: Parameters, engine: str) -> str:
+    """Return the prediction as one query over ``wml_input``, in an engine's SQL."""
     inputs = [column.name for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     query = compile_scoring(parameters, exp.to_table(nodes.INPUT), keep=[*REQUEST_COLUMNS, *inputs])
     return query.sql(dialect=engine, copy=False) + "\n"

@@ -19,12 +19,15 @@ Rows = list[dict[str, Any]]
 def transform_rows(parameters: Parameters) -> tuple[Rows, Rows]:
     """Return the rows of the tables ``transform`` and ``inputs``."""
     outputs = [{"position": index, **dataclasses.asdict(one)} for index, one in enumerate(parameters.transform)]
+    for output in outputs:
+        # One for all: a table of its own.
+        del output["dialect"]
     inputs = [{"position": index, **dataclasses.asdict(one)} for index, one in enumerate(parameters.input_columns)]
     return outputs, inputs
 
 
 def read_transform(
-    rows: Rows, inputs: Rows, features: Sequence[FittedFeature]
+    rows: Rows, inputs: Rows, features: Sequence[FittedFeature], dialect: str
 ) -> tuple[tuple[TransformOutput, ...], tuple[InputColumn, ...]]:
     """Return the outputs of TRANSFORM and the columns they read.
 
@@ -34,6 +37,8 @@ def read_transform(
         The tables ``transform`` and ``inputs``; empty without TRANSFORM.
     features : sequence of FittedFeature
         The model's; with TRANSFORM each has an expression, without none has.
+    dialect : str
+        In whose SQL all expressions are.
 
     Raises
     ------
@@ -45,15 +50,15 @@ def read_transform(
         return (), ()
     for table, listed in (("transform", rows), ("inputs", inputs)):
         _require([row["position"] for row in listed] == list(range(len(listed))), table, "is out of order")
-    outputs = tuple(TransformOutput(**_without_position(row)) for row in rows)
+    outputs = tuple(TransformOutput(**_without_position(row), dialect=dialect) for row in rows)
     columns = tuple(InputColumn(**_without_position(row)) for row in inputs)
     names = {column.name for column in columns}
     for feature in features:
         _require(feature.expression is not None, "features", f'has no expression for "{feature.name}"')
-        _check("features", feature.name, str(feature.expression), names)
+        _check("features", feature.name, str(feature.expression), names, dialect)
     for output in outputs:
         # Label, weight and split are no inputs of predictions.
-        _check("transform", output.name, output.frozen, names if output.is_feature else None)
+        _check("transform", output.name, output.frozen, names if output.is_feature else None, dialect)
     return outputs, columns
 
 
@@ -61,9 +66,9 @@ def _without_position(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "position"}
 
 
-def _check(table: str, name: str, expression: str, columns: set[str] | None) -> None:
+def _check(table: str, name: str, expression: str, columns: set[str] | None, dialect: str) -> None:
     try:
-        read = columns_in(parse_scalar(expression))
+        read = columns_in(parse_scalar(expression, dialect))
     except ValueError as error:
         raise ArtifactError(
             f'the table "{table}" of the parameters has more than an expression of one row for "{name}": it {error}',

@@ -51,10 +51,10 @@ def transform_select(
     made = {output.name.casefold() for output in outputs}
     projections = nodes.kept([name for name in keep if name.casefold() not in made], nodes.INPUT)
     for output in outputs:
-        value = qualified(parse_scalar(output.frozen), nodes.INPUT)
+        value = qualified(parse_scalar(output.frozen, output.dialect), nodes.INPUT)
         projections.append(nodes.projection(value, output.name))
     return nodes.select_from(projections, source.copy())
 
 
 def _is_there(output: TransformOutput, there: set[str]) -> bool:
-    return {name.casefold() for name in columns_in(parse_scalar(output.frozen))} <= there
+    return {name.casefold() for name in columns_in(parse_scalar(output.frozen, output.dialect))} <= there

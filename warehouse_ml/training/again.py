@@ -33,7 +33,7 @@ def rows_again(warehouse: Warehouse, registry: Registry, stored: StoredVersion) 
     name, place = f"{version.model}@{version.version}", f"{version.artifact_uri}/definition.sql"
     hint = f"build what it reads as it was then: wml build --as-of {version.as_of.isoformat()}"
     try:
-        definition = read_definition(stored.definition, name=version.model, place=place)
+        definition = read_definition(stored.definition, name=version.model, place=place, engine=warehouse.engine)
         found = read_training_rows(Context(warehouse, registry, version.as_of), definition)
     except WmlError as error:
         raise RowsNotKeptError(

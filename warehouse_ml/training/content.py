@@ -54,7 +54,7 @@ def content_of(
     return VersionContent(
         parameters=result.parameters,
         definition=definition.text + "\n",
-        scoring_sql=stored_sql(result.parameters, forced, warehouse.engine),
+        scoring_sql=stored_sql(result.parameters, forced),
         snapshot=warehouse.stream(snapshot) if keeps_rows else None,
         facts=facts,
         training_query=rows.query.strip() + "\n",

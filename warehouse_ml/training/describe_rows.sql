@@ -15,5 +15,5 @@ select
 {% if split_column %}
     {{ count_where(split_column | ident ~ " is null and wml_split <> 'train'") }} as n_held_out_by_null,
 {% endif %}
-    {{ as_string('sum(wml_row_hash)') }} as data_hash
+    {{ sum_text('wml_row_hash') }} as data_hash
 from {{ relation | ident }}

@@ -18,7 +18,9 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 __all__ = ["Label", "read_label"]
 
 _MOST_CLASSES = 1_000
-_WHOLE_NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
+_WHOLE_NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|INT64")
+# What is kept of a label is the same wherever it was learned.
+_KEPT_AS = {"INT64": "BIGINT", "STRING": "VARCHAR", "BOOL": "BOOLEAN", "FLOAT64": "DOUBLE"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Label:
     name : str
         The column.
     type : str
-        Its type in the warehouse.
+        Its type, as DuckDB calls it.
     task : str
         ``binary``, ``multiclass`` or ``regression``.
     classes : tuple of str
@@ -91,7 +93,7 @@ def _classes(
         raise DataError(
             f'the label "{name}" is {type_name}, and a {model_type.lower()} needs classes',
             place=place,
-            has=["BOOLEAN", "whole numbers", "VARCHAR", "ENUM"],
+            has=["booleans", "whole numbers", "texts", "ENUM"],
             hint=f'compare or cast "{name}" in the query, or train a regression',
         )
     sql = statement(__package__, "label_classes.sql", warehouse.engine, most=_MOST_CLASSES + 2, **context)
@@ -125,7 +127,7 @@ def _classes(
             f'the label "{name}" has {len(classes):,} classes in {n_train:,} training rows: not two rows for each',
         )
     task: Task = "binary" if len(classes) == 2 else "multiclass"
-    return Label(name, type_name, task, classes, n_train, n_eval, warnings)
+    return Label(name, _kept_as(type_name), task, classes, n_train, n_eval, warnings)
 
 
 def _values(
@@ -145,7 +147,12 @@ def _values(
             place=place,
             hint=f'add "where isfinite({name})" to the query',
         )
-    return Label(name, type_name, "regression", (), row["n_train"], row["n_eval"])
+    return Label(name, _kept_as(type_name), "regression", (), row["n_train"], row["n_eval"])
+
+
+def _kept_as(type_name: str) -> str:
+    bare = type_name.partition("(")[0]
+    return "DOUBLE" if bare in ("NUMERIC", "BIGNUMERIC") else _KEPT_AS.get(bare, type_name)
 
 
 def _check_rows(name: str, n_train: int, n_eval: int, n_missing: int, place: str | None) -> None:

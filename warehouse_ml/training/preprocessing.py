@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.options import ESTIMATORS
+from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
 from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
@@ -80,11 +81,14 @@ class FeatureColumn:
         ``number``, ``boolean``, ``category``, ``date`` or ``timestamp``.
     expression : str, optional
         What stands in the column's place, frozen by TRANSFORM; the name is then what the feature is called.
+    dialect : str
+        In whose SQL the expression is.
     """
 
     name: str
     kind: Kind
     expression: str | None = None
+    dialect: str = DIALECT
 
 
 def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Family:
@@ -125,7 +129,7 @@ def infer_features(
     Parameters
     ----------
     columns : mapping of str to str
-        Names and DuckDB types, as ``Warehouse.columns`` gives them.
+        Names and types, as ``Warehouse.columns`` gives them.
     exclude : iterable of str
         Columns that are no features: label, weight, split; in any case.
     place : str, optional
@@ -146,7 +150,7 @@ def infer_features(
             raise DefinitionError(
                 f'column "{name}" is {type_name}, which cannot be a feature',
                 place=place,
-                has=["numbers", "BOOLEAN", "VARCHAR", "ENUM", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"],
+                has=["numbers", "booleans", "texts", "ENUM", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"],
                 hint=f'cast "{name}" in the query or in TRANSFORM, or leave it out',
             )
         features.append(FeatureColumn(name, kind))
@@ -270,7 +274,7 @@ def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     else:
         encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
         encoding = encodings.get(family, "standard")
-    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression)
+    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression, dialect=feature.dialect)
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:

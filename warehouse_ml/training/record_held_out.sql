@@ -7,7 +7,7 @@ insert into {{ 'held_out_metrics' | wml }} (
 select
     {{ param('run_id') }} as run_id,
     {{ param('model') }} as model,
-    {{ param('version') }} as version,
+    {{ as_int(param('version')) }} as version,
     {{ param('as_of') }} as as_of,
     {{ param('task') }} as task,
     {{ param('label') }} as label,

@@ -11,15 +11,15 @@ insert into {{ 'training_runs' | wml }} (
 values (
     {{ param('run_id') }},
     {{ param('model') }},
-    {{ param('version') }},
+    {{ as_int(param('version')) }},
     {{ param('as_of') }},
     {{ param('started_at') }},
-    {{ param('duration_seconds') }},
+    {{ as_double(param('duration_seconds')) }},
     {{ param('status') }},
     {{ param('error') }},
     {{ param('options') }},
     {{ param('metrics') }},
-    {{ param('n_rows') }},
+    {{ as_int(param('n_rows')) }},
     {{ param('definition_hash') }},
     {{ param('data_hash') }}
 )

@@ -14,9 +14,9 @@ values (
     {{ param('status') }},
     {{ param('error') }},
     {{ param('is_optimal') }},
-    {{ param('duration_seconds') }},
-    {{ param('training_loss') }},
-    {{ param('eval_loss') }},
+    {{ as_double(param('duration_seconds')) }},
+    {{ as_double(param('training_loss')) }},
+    {{ as_double(param('eval_loss')) }},
     {{ param('search_hash') }},
     {{ param('taken_from') }}
 )

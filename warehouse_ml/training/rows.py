@@ -10,6 +10,7 @@ from typing import Any
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
+from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.training.transform import Rows, derived_columns
@@ -32,10 +33,6 @@ _MOST_HELD_OUT = 10_000
 # The engine keeps a table of its own for each distinct count of a statement: 300 features at once took a minute.
 _BATCH = 8
 _EXACT_CORRELATION = 1 - 1e-9
-_NUMBERS = (
-    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-    *("FLOAT", "DOUBLE", "REAL", "DECIMAL"),
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     split = definition.split
     label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
-    if split.method == "CUSTOM" and columns[str(split_column)].upper() not in ("BOOLEAN", "VARCHAR"):
+    if split.method == "CUSTOM" and kind_of(columns[str(split_column)]) not in ("boolean", "category"):
         raise DefinitionError(
             f'data_split_col "{split_column}" is {columns[str(split_column)]}, and a custom split needs a boolean',
             place=definition.query_place,
@@ -125,7 +122,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         method=split.method,
         is_tuned=definition.tuning is not None,
         column_name=split_column,
-        column_type=columns.get(split_column or "", ""),
+        is_boolean=kind_of(columns.get(split_column or "", "")) == "boolean",
     )
     for relation in dict.fromkeys((_READ, read)):
         warehouse.run(
@@ -249,7 +246,7 @@ def _tells_label(row: dict[str, Any], index: int, feature: dict[str, Any], is_sa
 
 def _is_number_again(row: dict[str, Any], index: int) -> str | None:
     correlation = row[f"correlation_{index}"]
-    if correlation is None or row[f"n_values_{index}"] < _ROWS_A_VALUE or correlation < _EXACT_CORRELATION:
+    if correlation is None or row[f"n_values_{index}"] < _ROWS_A_VALUE or not correlation >= _EXACT_CORRELATION:
         return None
     return f"its correlation with the label is {correlation:.12g}"
 
@@ -295,4 +292,4 @@ def _named(columns: Sequence[str] | dict[str, str], name: str, what: str, defini
 
 
 def _is_number(type_name: str) -> bool:
-    return type_name.upper().startswith(_NUMBERS) and not type_name.endswith("]")
+    return kind_of(type_name) == "number"

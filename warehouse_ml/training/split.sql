@@ -108,7 +108,7 @@ select
         when placed.position > placed.n_rows * (1 - {{ param('test_fraction') }}) then 'test'
         when placed.position > placed.n_rows * (1 - {{ param('held_out') }}) then 'eval'
         else 'train'
-{% elif column_type == 'BOOLEAN' %}
+{% elif is_boolean %}
         when coalesce(placed.{{ column_name | ident }}, true) then 'eval'
         else 'train'
 {% else %}

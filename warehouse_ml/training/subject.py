@@ -41,5 +41,7 @@ class Subject:
 def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
     """Return a model of the project, its definition rendered at a clock."""
     source = catalog.source_text(node, Clock(as_of))
-    definition = read_definition(source.text, name=node.name, place=node.place, source=source)
+    definition = read_definition(
+        source.text, name=node.name, place=node.place, source=source, engine=catalog.target.engine
+    )
     return Subject(definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node))

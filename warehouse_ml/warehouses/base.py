@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +43,8 @@ class Warehouse(Protocol):
 
     name: str
     engine: str
+    defines_in_transactions: bool
+    """Whether tables, views and columns can be defined inside of a transaction; if not, only what is temporary can."""
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         """Run one statement for its effect."""
@@ -97,3 +99,17 @@ class Warehouse(Protocol):
 
     def close(self) -> None:
         """Give the warehouse back."""
+
+
+@runtime_checkable
+class CountsBytes(Protocol):
+    """A warehouse that bills, or tells, the bytes that its jobs read.
+
+    ``max_bytes`` is what this connection may read in all: a job that would pass it is refused before it runs, with
+    ``TooManyBytesError``. None: no limit.
+    """
+
+    name: str
+    max_bytes: int | None
+    bytes_processed: int
+    n_jobs: int

@@ -44,6 +44,7 @@ class DuckDBWarehouse:
     """
 
     engine = "duckdb"
+    defines_in_transactions = True
 
     def __init__(
         self,
@@ -164,6 +165,15 @@ class DuckDBWarehouse:
             {"mark": mark},
         ).fetchall()
         return dict(rows)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the engine says of itself: version, threads, memory_limit, extensions that are loaded."""
+        row = self._execute(
+            "select version(), current_setting('threads'), current_setting('memory_limit'), "
+            "(select string_agg(extension_name, ', ' order by extension_name) from duckdb_extensions() where loaded)"
+        ).fetchone()
+        values = [str(value) if value is not None else "" for value in row or [None] * 4]
+        return dict(zip(("version", "threads", "memory_limit", "extensions"), values, strict=True))
 
     def close(self) -> None:
         self._watch.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from warehouse_ml.errors import DefinitionError
-from warehouse_ml.scalar_sql import DIALECT, columns_in, parse_scalar
+from warehouse_ml.scalar_sql import columns_in, parse_scalar
 from warehouse_ml.scoring.features import FittedFeature, InputColumn, input_kind
 from warehouse_ml.scoring.parameters import TransformOutput
 from warehouse_ml.training.preprocessing import Family, FeatureColumn, fit_preprocessing
@@ -87,13 +87,20 @@ def fit_transform(
         else ()
     )
     features = tuple(feature if isinstance(feature, FittedFeature) else next(fitted) for feature in unfitted)
-    texts = {one.item.name: one.expression.sql(dialect=DIALECT, copy=False) for one in frozen} | dict(derived)
+    dialect = rows.warehouse.engine
+    texts = {one.item.name: one.expression.sql(dialect=dialect, copy=False) for one in frozen} | dict(derived)
     outputs = tuple(
-        TransformOutput(item.name, item.text, texts[item.name], item.name.casefold() not in taken) for item in items
+        TransformOutput(item.name, item.text, texts[item.name], item.name.casefold() not in taken, dialect)
+        for item in items
     )
-    read = {name for output in outputs if output.is_feature for name in columns_in(parse_scalar(output.frozen))}
+    read = {
+        name for output in outputs if output.is_feature for name in columns_in(parse_scalar(output.frozen, dialect))
+    }
     read |= {
-        name for feature in features if feature.expression for name in columns_in(parse_scalar(feature.expression))
+        name
+        for feature in features
+        if feature.expression
+        for name in columns_in(parse_scalar(feature.expression, dialect))
     }
     inputs = tuple(InputColumn(name, input_kind(kind)) for name, kind in rows.columns.items() if name in read)
     return FittedTransform(outputs, features, inputs, [warning for one in frozen for warning in one.warnings])
@@ -143,7 +150,7 @@ def derived_columns(rows: Rows, items: Sequence[TransformItem], roles: Mapping[s
                 place=place,
                 hint="give it another name",
             )
-    return {one.item.name: one.expression.sql(dialect=DIALECT) for one in freeze(rows, made)}
+    return {one.item.name: one.expression.sql(dialect=rows.warehouse.engine) for one in freeze(rows, made)}
 
 
 def _is_itself(item: TransformItem) -> bool:

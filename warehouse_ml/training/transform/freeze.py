@@ -8,13 +8,13 @@ row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.preprocessing_calls import SIGNATURES
-from warehouse_ml.scalar_sql import DIALECT
+from warehouse_ml.scalar_sql import is_element
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import input_kind
 from warehouse_ml.training.transform.functions import Encoded, ask, fields_of, make
@@ -110,9 +110,7 @@ def expand_items(items: Sequence[TransformItem], columns: Iterable[str], place: 
         left_out = {_named(node.name, known, item, place) for node in item.expression.args.get("except_") or ()}
         for name in known.values():
             if name not in left_out:
-                expanded.append(
-                    TransformItem(name, nodes.column(name), f'"{name}"', item.start, item.source, item.words)
-                )
+                expanded.append(_starred(item, name))
     seen: set[str] = set()
     for item in expanded:
         if item.name.casefold() in seen:
@@ -182,12 +180,17 @@ def _described(rows: Rows, expressions: Sequence[exp.Expr]) -> list[str]:
     return [types[f"wml_{index}"] for index in range(len(expressions))]
 
 
+def _starred(star: TransformItem, name: str) -> TransformItem:
+    column = nodes.column(name)
+    return replace(star, name=name, expression=column, text=column.sql(dialect=star.dialect))
+
+
 def _resolved(item: TransformItem, known: Mapping[str, str], place: str) -> TransformItem:
     expression = exp.Paren(this=item.expression.copy())
     for column in list(expression.find_all(exp.Column)):
-        if not isinstance(column.this, exp.Star):
+        if not isinstance(column.this, exp.Star) and not is_element(column):
             column.replace(nodes.column(_named(column.name, known, item, place)))
-    return TransformItem(item.name, expression.this, item.text, item.start, item.source, item.words)
+    return replace(item, expression=expression.this)
 
 
 def _named(name: str, known: Mapping[str, str], item: TransformItem, place: str) -> str:
@@ -273,7 +276,7 @@ def _kinds_of(rows: Rows, calls: Sequence[tuple[MlCall, TransformItem]]) -> dict
         kind = kinds[id(call)] = input_kind(type_name)
         if kind not in _KINDS[operand] and kind not in _UNKNOWN:
             raise DefinitionError(
-                f"ml.{call.name} needs a {operand}, and {value.sql(dialect=DIALECT)} is {type_name}",
+                f"ml.{call.name} needs a {operand}, and {value.sql(dialect=item.dialect)} is {type_name}",
                 place=item.place_of(call.name),
                 hint=_HINTS.get(operand),
             )

@@ -8,6 +8,9 @@ with training_rows as (
         {% for value in values %}
         {{ value.value }} as value_{{ loop.index0 }},
         {% endfor %}
+        {% if values | selectattr('is_list') | list %}
+        row_number() over () as wml_row,
+        {% endif %}
         1 as wml_one
     from {{ relation | ident }} as read_rows
     where read_rows.{{ split | ident }} = 'train'
@@ -16,11 +19,15 @@ with training_rows as (
 {% for value in values %}
 listed_{{ loop.index0 }} as (
     {% if value.is_list %}
-    select {{ each_element('value_' ~ loop.index0) }} as category
+    {#- A row that has an element twice has it. -#}
+    select wml_element as category
+    from training_rows
+    {{ cross_join_elements('training_rows.value_' ~ loop.index0, 'wml_element') }}
+    group by training_rows.wml_row, wml_element
     {% else %}
     select value_{{ loop.index0 }} as category
-    {% endif %}
     from training_rows
+    {% endif %}
 ),
 
 counted_{{ loop.index0 }} as (
@@ -56,7 +63,7 @@ final as (
     union all
     select
         {{ loop.index0 }} as value,
-        null as category,
+        cast(null as {{ type('string') }}) as category,
         {{ as_int('sum(n_rows)') }} as n_rows,
         count(*) as n_categories
     from ranked_{{ loop.index0 }}

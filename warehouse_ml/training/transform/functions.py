@@ -9,7 +9,6 @@ from sqlglot import exp
 
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.preprocessing_calls import SIGNATURES
-from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring import manual
 from warehouse_ml.training.preprocessing import LARGEST_SQUARE, MAX_CATEGORIES
 from warehouse_ml.training.transform.statistics import Statistics
@@ -89,7 +88,7 @@ def fields_of(call: MlCall, at: str) -> list[tuple[str, exp.Expr]]:
         elif isinstance(node, exp.Column):
             fields.append((node.name, node))
         else:
-            told = node.sql(dialect=DIALECT)
+            told = node.sql(dialect=call.dialect)
             raise DefinitionError(
                 f"a field of ml.{call.name} has no name: {told}", place=at, hint=f"struct({told} as name)"
             )
@@ -265,7 +264,7 @@ def _encoder(call: MlCall, kind: str, statistics: Statistics, at: str) -> Made:
         warning = (
             f"{call.told()} leaves out {found.n_dropped:,} rare categories ({found.n_dropped_rows:,} training rows), "
             "because frequency_threshold is 5 where it is not written; to keep them: "
-            f"ml.{call.name}({call.operand.sql(dialect=DIALECT)}, {keep}) over ()"
+            f"ml.{call.name}({call.operand.sql(dialect=call.dialect)}, {keep}) over ()"
         )
     vocabulary = tuple(sorted(found.categories))
     operand = call.operand.copy()

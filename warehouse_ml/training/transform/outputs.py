@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, DefinitionError
-from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring import manual, nodes
-from warehouse_ml.scoring.features import FittedFeature, input_kind, kind_of
+from warehouse_ml.scoring.features import FittedFeature, Kind, input_kind, kind_of
+from warehouse_ml.scoring.spelled import Spelled
 from warehouse_ml.training.preprocessing import MAX_CATEGORIES, Family, FeatureColumn
 from warehouse_ml.training.transform.freeze import Frozen, Rows, types_of
 from warehouse_ml.training.transform.statistics import Statistics
@@ -80,7 +80,8 @@ def features_of(rows: Rows, frozen: Sequence[Frozen], family: Family) -> list[Fe
                     "one_hot",
                     categories=encoded.vocabulary,
                     reference=reference,
-                    expression=encoded.operand.sql(dialect=DIALECT),
+                    expression=encoded.operand.sql(dialect=rows.warehouse.engine),
+                    dialect=rows.warehouse.engine,
                 )
             )
         else:
@@ -97,7 +98,7 @@ def _from_values(
     """Return the features of outputs by their names; structs and lists are taken apart first."""
     found: dict[str, list[FeatureColumn | FittedFeature]] = {value.item.name: [] for value in values}
     types = dict(zip(values, _types(rows, values), strict=True))
-    values = [part for value in values for part in _fields(value, types[value])]
+    values = [part for value in values for part in _fields(value, types[value], rows.warehouse.engine)]
     types = dict(zip(values, _types(rows, values), strict=True))
     statistics = Statistics(rows.warehouse, rows.relation, rows.split_column)
     for value in values:
@@ -110,7 +111,7 @@ def _from_values(
         kind = kind_of(types[value])
         own = found[value.item.name]
         if kind is not None:
-            own.append(FeatureColumn(value.name, kind, value.expression.sql(dialect=DIALECT)))
+            own.append(_column(rows, value.name, kind, value.expression))
         elif input_kind(types[value]) == "category[]":
             texts = manual.as_texts(value.expression)
             categories = sorted(statistics.frequencies(texts, MAX_CATEGORIES, 0, is_list=True).categories)
@@ -119,15 +120,15 @@ def _from_values(
             longest = statistics.aggregate(_longest(value.expression)).this
             length = 0 if isinstance(longest, exp.Null) else int(longest.name)
             _check_count(rows, value.item, length, value.name, "write out the elements that matter")
-            own += [_element(value, position) for position in range(1, length + 1)]
+            own += [_element(rows, value, position) for position in range(1, length + 1)]
         else:
             raise DefinitionError(
                 f'"{value.name}" of TRANSFORM is {types[value]}, which cannot be a feature',
                 place=value.item.place,
                 has=[
                     "numbers",
-                    "BOOLEAN",
-                    "VARCHAR",
+                    "booleans",
+                    "texts",
                     "DATE",
                     "TIMESTAMP",
                     "lists of numbers or texts",
@@ -142,7 +143,7 @@ def _types(rows: Rows, values: Sequence[_Value]) -> list[str]:
     return types_of(rows, [(value.expression, value.item) for value in values]) if values else []
 
 
-def _fields(value: _Value, type_name: str) -> list[_Value]:
+def _fields(value: _Value, type_name: str, engine: str) -> list[_Value]:
     """Return the fields of a struct, taken from where it is written out if it is, or else the value itself."""
     struct = value.expression.unnest()
     if isinstance(struct, exp.Struct):
@@ -151,27 +152,41 @@ def _fields(value: _Value, type_name: str) -> list[_Value]:
             for field in struct.expressions
             if isinstance(field, exp.PropertyEQ)
         ]
-    if not type_name.upper().startswith("STRUCT(") or type_name.endswith("]"):
+    if not type_name.upper().startswith(("STRUCT(", "STRUCT<")) or type_name.endswith("]"):
         return [value]
-    fields = exp.DataType.build(type_name, dialect=DIALECT).expressions
+    fields = exp.DataType.build(type_name, dialect=engine).expressions
     return [
-        _Value(
-            f"{value.name}.{field.this.name}",
-            exp.StructExtract(this=value.expression.copy(), expression=nodes.text(field.this.name)),
-            value.item,
-        )
+        _Value(f"{value.name}.{field.this.name}", _field(value.expression, field.this.name), value.item)
         for field in fields
     ]
 
 
+def _field(struct: exp.Expr, name: str) -> exp.Expr:
+    dotted = exp.Dot(this=exp.Paren(this=struct.copy()), expression=exp.to_identifier(name, quoted=True))
+    return Spelled(this=exp.StructExtract(this=struct.copy(), expression=nodes.text(name)), bigquery=dotted)
+
+
 def _longest(expression: exp.Expr) -> exp.Expr:
-    return exp.Max(this=exp.Anonymous(this="LENGTH", expressions=[expression.copy()]))
+    return exp.Max(
+        this=Spelled(
+            this=exp.Anonymous(this="LENGTH", expressions=[expression.copy()]),
+            bigquery=exp.Anonymous(this="ARRAY_LENGTH", expressions=[expression.copy()]),
+        )
+    )
 
 
-def _element(value: _Value, position: int) -> FeatureColumn:
-    listed = exp.Paren(this=value.expression.copy())
-    element = exp.Anonymous(this="LIST_EXTRACT", expressions=[listed, exp.Literal.number(position)])
-    return FeatureColumn(f"{value.name}[{position}]", "number", element.sql(dialect=DIALECT, copy=False))
+def _column(rows: Rows, name: str, kind: Kind, expression: exp.Expr) -> FeatureColumn:
+    engine = rows.warehouse.engine
+    return FeatureColumn(name, kind, expression.sql(dialect=engine), engine)
+
+
+def _element(rows: Rows, value: _Value, position: int) -> FeatureColumn:
+    listed, place = exp.Paren(this=value.expression.copy()), exp.Literal.number(position)
+    element = Spelled(
+        this=exp.Anonymous(this="LIST_EXTRACT", expressions=[listed, place]),
+        bigquery=exp.Bracket(this=listed.copy(), expressions=[place.copy()], offset=1, safe=True),
+    )
+    return _column(rows, f"{value.name}[{position}]", "number", element)
 
 
 def _indicators(
@@ -195,7 +210,8 @@ def _indicators(
             "standard" if is_linear else "double",
             mean=0.0,
             stddev=1.0 if is_linear else 0.0,
-            expression=has_it.sql(dialect=DIALECT, copy=False),
+            expression=has_it.sql(dialect=rows.warehouse.engine, copy=False),
+            dialect=rows.warehouse.engine,
         )
 
 
@@ -204,7 +220,11 @@ def _equals(operand: exp.Expr, category: str) -> exp.Expr:
 
 
 def _contains(operand: exp.Expr, category: str) -> exp.Expr:
-    return exp.ArrayContains(this=manual.as_texts(operand), expression=nodes.text(category))
+    texts = manual.as_texts(operand)
+    return Spelled(
+        this=exp.ArrayContains(this=texts, expression=nodes.text(category)),
+        bigquery=exp.In(this=nodes.text(category), unnest=exp.Unnest(expressions=[texts.copy()])),
+    )
 
 
 def _check_count(rows: Rows, item: TransformItem, n_columns: int, name: str, hint: str) -> None:

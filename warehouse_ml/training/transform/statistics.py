@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.templates import statement
 from warehouse_ml.training.preprocessing import LARGEST_SQUARE, rounded, significant
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -82,15 +81,15 @@ class Statistics:
 
     def ask_number(self, value: exp.Expr, shares: Sequence[tuple[int, int]] = ()) -> None:
         """Ask for the statistics of a number, with its quantiles at some shares of the rows."""
-        self._shares.setdefault(_sql(value), set()).update(shares)
+        self._shares.setdefault(self._sql(value), set()).update(shares)
 
     def ask_aggregate(self, aggregate: exp.Expr) -> None:
         """Ask for the value of an aggregate."""
-        self._aggregates[_sql(aggregate)] = aggregate
+        self._aggregates[self._sql(aggregate)] = aggregate
 
     def ask_frequencies(self, value: exp.Expr, most: int, fewest: int, *, is_list: bool = False) -> None:
         """Ask for the most frequent values, of those that have a number of rows at least."""
-        self._asked[_sql(value), is_list, most, fewest] = None
+        self._asked[self._sql(value), is_list, most, fewest] = None
 
     def run(self) -> None:
         """Compute what was asked for: at most two statements."""
@@ -101,15 +100,18 @@ class Statistics:
 
     def number(self, value: exp.Expr) -> Numbers:
         """Return the statistics of a number."""
-        return self._numbers[_sql(value)]
+        return self._numbers[self._sql(value)]
 
     def aggregate(self, aggregate: exp.Expr) -> exp.Expr:
         """Return the value of an aggregate as a literal of its type."""
-        return self._constants[_sql(aggregate)].copy()
+        return self._constants[self._sql(aggregate)].copy()
 
     def frequencies(self, value: exp.Expr, most: int, fewest: int, *, is_list: bool = False) -> Frequencies:
         """Return the most frequent values."""
-        return self._frequencies[_sql(value), is_list, most, fewest]
+        return self._frequencies[self._sql(value), is_list, most, fewest]
+
+    def _sql(self, node: exp.Expr) -> str:
+        return node.sql(dialect=self._warehouse.engine)
 
     def _run_statistics(self) -> None:
         values = list(self._shares)
@@ -132,7 +134,7 @@ class Statistics:
             self._numbers[value] = _numbers(row, index, shares[index])
         types = self._warehouse.columns(sql) if aggregates else {}
         for name, value in aggregates.items():
-            self._constants[value] = _constant(row[name], types[name], self._aggregates[value])
+            self._constants[value] = _constant(row[name], types[name], self._aggregates[value], self._warehouse.engine)
 
     def _run_frequencies(self) -> None:
         asked = list(self._asked)
@@ -152,10 +154,6 @@ class Statistics:
             )
 
 
-def _sql(node: exp.Expr) -> str:
-    return node.sql(dialect=DIALECT)
-
-
 def _numbers(row: dict[str, Any], index: int, shares: list[tuple[int, int]]) -> Numbers:
     n, low, high = row[f"n_{index}"], row[f"min_{index}"], row[f"max_{index}"]
     if not n:
@@ -168,11 +166,11 @@ def _numbers(row: dict[str, Any], index: int, shares: list[tuple[int, int]]) -> 
     return Numbers(n, mean, stddev, low, high, quantiles)
 
 
-def _constant(value: Any, type_name: str, aggregate: exp.Expr) -> exp.Expr:
+def _constant(value: Any, type_name: str, aggregate: exp.Expr, engine: str) -> exp.Expr:
     """Return a literal of the aggregate's own type."""
     is_exact = aggregate.find(exp.Avg, exp.Sum, exp.Corr, exp.Stddev, exp.StddevPop, exp.StddevSamp) is None
     is_exact = is_exact and aggregate.find(exp.Variance, exp.VariancePop) is None
-    kind = exp.DataType.build(type_name, dialect=DIALECT)
+    kind = exp.DataType.build(type_name, dialect=engine)
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return exp.cast(exp.Null() if value is None else exp.Literal.string(str(value)), kind)
     if isinstance(value, float):

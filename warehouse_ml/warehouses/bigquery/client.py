@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import google.auth
 from google.api_core.client_info import ClientInfo
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -14,7 +15,7 @@ from warehouse_ml.errors import WarehouseError
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
 from warehouse_ml.warehouses.bigquery.told import driver_errors
 
-__all__ = ["client_of", "is_google"]
+__all__ = ["client_of", "is_google", "whose_credentials"]
 
 _EMULATOR = "BIGQUERY_EMULATOR_HOST"
 
@@ -45,3 +46,25 @@ def client_of(settings: BigQuerySettings) -> bigquery.Client:
             )
         except OSError as error:
             raise WarehouseError(f"the credentials cannot be read: {error}", place="bigquery") from None
+
+
+def whose_credentials(settings: BigQuerySettings) -> str:
+    """Return in words whose credentials there are, after asking Google that they are still good.
+
+    Raises
+    ------
+    WarehouseError
+        If there are none, or they have expired.
+    """
+    from google.auth.transport.requests import Request
+
+    address = settings.endpoint or os.environ.get(_EMULATOR, "")
+    if address.startswith("http://"):
+        return f"none are sent to {address}, which is not encrypted"
+    with driver_errors():
+        found, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/bigquery"])
+        found.refresh(Request())  # type: ignore[no-untyped-call]
+    whose = getattr(found, "service_account_email", None) or getattr(found, "account", None)
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    source = f"from {named}" if named else "Google's defaults"
+    return f"{whose}, {source}" if whose else f"a user's, {source}"

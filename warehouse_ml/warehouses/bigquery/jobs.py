@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,15 +21,31 @@ from google.cloud import bigquery
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
 from warehouse_ml.warehouses.bigquery.told import NETWORK, driver_errors, is_passing
 
-__all__ = ["ATTEMPTS", "Jobs"]
+__all__ = ["Jobs", "Patience"]
 
 _Job = TypeVar("_Job", bound=Any)
 
-ATTEMPTS = 4
-"""How often a job is started that fails for a reason of the service's own, and an upload that is cut."""
 
-_FIRST_PAUSE_SECONDS = 1.0
-_UPLOAD_RETRIES = 2
+@dataclass(frozen=True)
+class Patience:
+    """How long what fails for no fault of ours is tried again.
+
+    Parameters
+    ----------
+    seconds : float
+        For one request while the network is cut.
+    attempts : int
+        Of a job that the service failed, and of an upload that was cut.
+    pause_seconds : float
+        Before the second attempt; twice as long before each further one.
+    chunk_retries : int
+        Of one chunk of an upload, before the upload is begun again.
+    """
+
+    seconds: float = 300.0
+    attempts: int = 4
+    pause_seconds: float = 1.0
+    chunk_retries: int = 2
 
 
 def _is_network(error: BaseException) -> bool:
@@ -48,14 +65,14 @@ class Jobs:
     ----------
     client : bigquery.Client
     settings : BigQuerySettings
-    patience : float
-        Seconds that a request is tried again for while the network is cut.
+    patience : Patience
     """
 
-    def __init__(self, client: bigquery.Client, settings: BigQuerySettings, *, patience: float) -> None:
+    def __init__(self, client: bigquery.Client, settings: BigQuerySettings, patience: Patience) -> None:
         self.client = client
         self.settings = settings
-        self.retry = Retry(predicate=_is_network, initial=0.5, maximum=20, multiplier=2, timeout=patience)
+        self._patience = patience
+        self.retry = Retry(predicate=_is_network, initial=0.5, maximum=20, multiplier=2, timeout=patience.seconds)
 
     def query(self, sql: str, config: bigquery.QueryJobConfig, location: str | None) -> tuple[Any, Any]:
         """Run a statement; return its job and its rows."""
@@ -87,12 +104,12 @@ class Jobs:
                     job_id=job_id,
                     location=location,
                     job_config=config,
-                    num_retries=_UPLOAD_RETRIES,
+                    num_retries=self._patience.chunk_retries,
                     rewind=True,
                 )
 
         with driver_errors():
-            self._run(_again_after_a_cut(start), location)
+            self._run(self._again_after_a_cut(start), location)
 
     def copy(self, source: Any, target: Any, config: bigquery.CopyJobConfig, location: str | None) -> None:
         """Copy a table, which moves no bytes and costs nothing."""
@@ -107,8 +124,8 @@ class Jobs:
 
     def _run(self, start: Callable[[str], _Job], location: str | None) -> tuple[_Job, Any]:
         call = uuid.uuid4().hex
-        pause = _FIRST_PAUSE_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts, pause = self._patience.attempts, self._patience.pause_seconds
+        for attempt in range(1, attempts + 1):
             job_id = f"wml-{call}-{attempt}"
             try:
                 job = start(job_id)
@@ -118,7 +135,7 @@ class Jobs:
             try:
                 return job, self._waited(job)
             except api.GoogleAPICallError as error:
-                if attempt == ATTEMPTS or not is_passing(error):
+                if attempt == attempts or not is_passing(error):
                     raise
                 job.reload(retry=self.retry)
                 if job.state == "DONE" and job.error_result is None:
@@ -142,18 +159,17 @@ class Jobs:
                 job.cancel(retry=None, timeout=5)
             raise
 
+    def _again_after_a_cut(self, start: Callable[[str], _Job]) -> Callable[[str], _Job]:
+        """Begin an upload again that was cut: its bytes belong to no job yet. If they do, the service says so."""
 
-def _again_after_a_cut(start: Callable[[str], _Job]) -> Callable[[str], _Job]:
-    """Begin an upload again that was cut: its bytes belong to no job yet. If they do, the service says so."""
+        def tried(job_id: str) -> _Job:
+            pause = self._patience.pause_seconds
+            for _ in range(self._patience.attempts - 1):
+                try:
+                    return start(job_id)
+                except NETWORK:
+                    time.sleep(pause)
+                    pause *= 2
+            return start(job_id)
 
-    def tried(job_id: str) -> _Job:
-        pause = _FIRST_PAUSE_SECONDS
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return start(job_id)
-            except NETWORK:
-                time.sleep(pause)
-                pause *= 2
-        return start(job_id)
-
-    return tried
+        return tried

@@ -21,6 +21,7 @@ _CHANGES = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE"}
 _DEFINES = {"CREATE", "ALTER", "DROP"}
 _READS = {"SELECT", "WITH", "("}
 _TEMPORARY = {"TEMP", "TEMPORARY"}
+_SESSION = "_session"
 _OBJECTS = {"TABLE", "VIEW", "FUNCTION", "SCHEMA", "MODEL", "PROCEDURE"}
 
 
@@ -81,6 +82,9 @@ def kind_of(sql: str, temporary: Set[str] = frozenset()) -> Kind:
     what = "FUNCTION" if "FUNCTION" in words else next((word for word in words if word in _OBJECTS), "")
     relation = _named(tokens, what) if what in {"TABLE", "VIEW"} else None
     is_temporary = bool(_TEMPORARY & set(words[:3]))
+    if relation is not None and (relation.schema or "").lower() == _SESSION:
+        relation, is_temporary = Relation(relation.name), True
+        return Kind("define", action, is_temporary, is_several, what, relation, action == "DROP")
     if relation is not None and relation.schema is None and action != "CREATE":
         is_temporary = relation.name.lower() in temporary
     replaces = action == "DROP" or (action == "CREATE" and words[:2] == ["OR", "REPLACE"])

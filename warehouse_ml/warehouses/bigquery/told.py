@@ -45,12 +45,13 @@ _PASSING = frozenset(
 _AT = re.compile(r"\s*\bat \[(\d+):(\d+)\]")
 _MEANT = re.compile(r"[;,.]?\s*Did you mean ([^?]+)\?")
 _TRAILER = re.compile(r"; reason: \w+, message: .*", re.DOTALL)
-_NO_TABLE = re.compile(r"Not found: Table ([^\s:.]+)[:.](\S+)(?: was not found(?: in location (\S+))?)?")
+_NO_TABLE = re.compile(r"Not found: Table (?:[^\s:.]+[:.])?(\S+)(?: was not found(?: in location (\S+))?)?")
 _NO_DATASET = re.compile(r"Not found: [Dd]ataset:? ?([^\s:.]+)[:.](\S+)(?: was not found(?: in location (\S+))?)?")
 _NO_COLUMN = re.compile(r"Unrecognized name: (\S+)")
 _MISFIT = re.compile(r"Value has type (\S+) which cannot be inserted into column (\S+), which has type (\S+)")
 _BYTES = re.compile(r"limit for bytes billed: (\d+)\b.*?(\d+) or higher", re.DOTALL)
 _CONFLICT = "aborted due to concurrent update"
+_ENDPOINT = "is the endpoint in wml.toml right?"
 _LOGIN = "gcloud auth application-default login    or set GOOGLE_APPLICATION_CREDENTIALS"
 
 
@@ -61,7 +62,7 @@ def driver_errors(sql: str | None = None) -> Iterator[None]:
         yield
     except (api.GoogleAPIError, auth.GoogleAuthError, InvalidResponse, DataCorruption, FutureTimeoutError) as error:
         raise told(error, sql) from None
-    except NETWORK as error:
+    except (*NETWORK, requests.exceptions.RequestException) as error:
         raise told(error, sql) from None
 
 
@@ -79,6 +80,9 @@ def is_passing(error: BaseException) -> bool:
 
 def told(error: BaseException, sql: str | None) -> WmlError:
     """Return our error for one of Google's libraries."""
+    if isinstance(error, api.RetryError) and error.cause is not None:
+        # What was tried again until patience ran out is told as what it was.
+        return told(error.cause, sql)
     if isinstance(error, auth.DefaultCredentialsError):
         return WarehouseError("there are no credentials for Google Cloud", place=PLACE, hint=_LOGIN)
     if isinstance(error, auth.RefreshError):
@@ -91,6 +95,8 @@ def told(error: BaseException, sql: str | None) -> WmlError:
             hint="nothing was left half-written: run it again",
             is_retryable=True,
         )
+    if isinstance(error, requests.exceptions.RequestException):
+        return WarehouseError(f"the service cannot be asked: {_first(error)}", sql=sql, place=PLACE, hint=_ENDPOINT)
     if isinstance(error, (FutureTimeoutError, api.RetryError, api.DeadlineExceeded)):
         return WarehouseError(
             "the job took longer than it may, and was cancelled",
@@ -143,14 +149,14 @@ def _missing(message: str, sql: str | None) -> WmlError:
             hint=f"make it: bq mk --dataset {match[1]}:{match[2]}    or, if it is elsewhere, set location in wml.toml",
         )
     if match := _NO_TABLE.search(message):
-        name = match[2].rstrip(".;,")
+        name = match[1].rstrip(".;,")
         position = sql.find(name.rpartition(".")[2]) if sql else -1
         return SqlError(
             f'no table "{name}"',
             sql=sql,
             line=sql.count("\n", 0, position) + 1 if sql and position >= 0 else None,
             position=position if position >= 0 else None,
-            hint=f"in location {match[3]}; if its dataset is elsewhere, set location in wml.toml" if match[3] else None,
+            hint=f"in location {match[2]}; if its dataset is elsewhere, set location in wml.toml" if match[2] else None,
         )
     return WarehouseError(message, sql=sql, place=PLACE)
 

@@ -7,12 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from google.cloud import bigquery
-
 from warehouse_ml.errors import WmlError
 from warehouse_ml.warehouses.base import Relation
 from warehouse_ml.warehouses.bigquery.rewrite import Kind
-from warehouse_ml.warehouses.bigquery.told import driver_errors
 
 if TYPE_CHECKING:
     from warehouse_ml.warehouses.bigquery.warehouse import BigQueryWarehouse
@@ -97,11 +94,8 @@ class Undo:
             self._drop("view", relation)
         self._warehouse.copy(aside, relation)
 
-    def _make_view(self, relation: Relation, query: str) -> None:
-        there = self._warehouse.table(relation)
-        if there is not None:
-            self._drop("view" if there.table_type == "VIEW" else "table", relation)
-        view = bigquery.Table(self._warehouse.reference(relation))
-        view.view_query = query
-        with driver_errors():
-            self._warehouse.client.create_table(view)
+    def _make_view(self, relation: Relation, query: str | None) -> None:
+        schema, there = self._warehouse.dataset(relation.schema), self._warehouse.table(relation)
+        if there is not None and there.table_type != "VIEW":
+            self._drop("table", relation)
+        self._warehouse.run(f"create or replace view `{schema}`.`{relation.name}` as\n{query}")

@@ -16,7 +16,7 @@ from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, Wml
 from warehouse_ml.warehouses.base import WML, Parameters, Relation
 from warehouse_ml.warehouses.bigquery.client import client_of, is_google
 from warehouse_ml.warehouses.bigquery.files import Files
-from warehouse_ml.warehouses.bigquery.jobs import Jobs
+from warehouse_ml.warehouses.bigquery.jobs import Jobs, Patience
 from warehouse_ml.warehouses.bigquery.loads import Loads
 from warehouse_ml.warehouses.bigquery.rewrite import Kind, kind_of, rewritten
 from warehouse_ml.warehouses.bigquery.rows import batches_of, rows_of
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BigQueryWarehouse"]
 
-_PATIENCE_SECONDS = 300.0
 _LEAST_BILLED = 10 * 1024 * 1024
 _LEFTOVERS_EXPIRE = dt.timedelta(days=1)
 _FILE_ROW = "wml_file_row"
@@ -57,8 +56,8 @@ class BigQueryWarehouse:
         Made from Google's default credentials if not given.
     storage : bigquery_storage.BigQueryReadClient, optional
         Reads large results; made when it is first needed, if its package is there.
-    patience : float
-        Seconds that a request is tried again for while the network is cut.
+    patience : Patience, optional
+        How long what fails for no fault of ours is tried again.
 
     Raises
     ------
@@ -67,6 +66,7 @@ class BigQueryWarehouse:
     """
 
     engine = "bigquery"
+    defines_in_transactions = False
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class BigQueryWarehouse:
         read_only: bool = False,
         client: bigquery.Client | None = None,
         storage: Any = None,
-        patience: float = _PATIENCE_SECONDS,
+        patience: Patience | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -85,7 +85,7 @@ class BigQueryWarehouse:
         self.bytes_processed = 0
         self.n_jobs = 0
         self.client = client or client_of(settings)
-        self._jobs = Jobs(self.client, settings, patience=patience)
+        self.jobs = Jobs(self.client, settings, patience or Patience())
         self._storage = storage
         self._has_storage = storage is not None or is_google(settings)
         self._location: str | None = None
@@ -94,12 +94,16 @@ class BigQueryWarehouse:
         self._depth = 0
         self._is_begun = False
         self._undo = Undo(self)
-        self._loads = Loads(self._jobs, self._labels())
+        self._loads = Loads(self.jobs, self.labels())
         self._files = Files(self._load_file, self.description)
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         kind = kind_of(sql, self._temporary)
         self._refuse(kind, sql)
+        if kind.is_temporary and kind.action == "DROP" and kind.relation is not None:
+            if kind.relation.name.lower() not in self._temporary:
+                # There may be no session yet whose table it could be.
+                return
         if self._depth:
             self._prepare(kind)
         self._query(sql, parameters, kind)
@@ -112,14 +116,14 @@ class BigQueryWarehouse:
     def fetch(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
         job, rows = self._read(sql, parameters)
         with driver_errors(sql):
-            return rows_of(job, rows, self._storage_client)
+            return rows_of(job, rows, self.storage_client)
 
     def stream(
         self, sql: str, parameters: Parameters | None = None, *, batch_rows: int = 100_000
     ) -> pa.RecordBatchReader:
         job, rows = self._read(sql, parameters)
         with driver_errors(sql):
-            return batches_of(job, rows, self._storage_client, batch_rows, sql)
+            return batches_of(job, rows, self.storage_client, batch_rows, sql)
 
     def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
         if not temporary:
@@ -132,8 +136,8 @@ class BigQueryWarehouse:
         # A load job cannot write what is a session's own, so the rows come in by a table that is gone again at once,
         # and by itself in a day if this process dies.
         staged = Relation(f"_wml_load_{uuid.uuid4().hex[:16]}")
-        self._loads.load(self.reference(staged), rows, self.location, expires=_LEFTOVERS_EXPIRE)
         try:
+            self._loads.load(self.reference(staged), rows, self.location, expires=_LEFTOVERS_EXPIRE)
             self.run(f"create or replace temp table `{relation.name}` as select * from `{staged.name}`")
         finally:
             self.drop(staged)
@@ -173,7 +177,7 @@ class BigQueryWarehouse:
         dataset = f"{self.settings.project}.{self.dataset(schema)}"
         try:
             with driver_errors():
-                tables = list(self.client.list_tables(dataset, page_size=1000, retry=self._jobs.retry))
+                tables = list(self.client.list_tables(dataset, page_size=1000, retry=self.jobs.retry))
         except WarehouseError as error:
             if error.what.startswith("no dataset"):
                 return {}
@@ -219,7 +223,7 @@ class BigQueryWarehouse:
         if self._location is None:
             name = f"{self.settings.project}.{self.settings.dataset}"
             with driver_errors():
-                found = self.client.get_dataset(name, retry=self._jobs.retry).location
+                found = self.client.get_dataset(name, retry=self.jobs.retry).location
             wanted = self.settings.location
             if wanted and found and wanted.lower() != found.lower():
                 raise WarehouseError(
@@ -244,26 +248,26 @@ class BigQueryWarehouse:
         """Return what the service says of a table or view, or None if there is none."""
         with driver_errors():
             try:
-                return self.client.get_table(self.reference(relation), retry=self._jobs.retry)
+                return self.client.get_table(self.reference(relation), retry=self.jobs.retry)
             except api.NotFound:
                 return None
 
     def drop(self, relation: Relation) -> None:
         """Take a table or view away, if it is there."""
         with driver_errors():
-            self.client.delete_table(self.reference(relation), not_found_ok=True, retry=self._jobs.retry)
+            self.client.delete_table(self.reference(relation), not_found_ok=True, retry=self.jobs.retry)
 
     def copy(self, source: Relation, target: Relation) -> None:
         """Copy a table over another."""
-        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=self._labels())
-        self._jobs.copy(self.reference(source), self.reference(target), config, self.location)
+        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=self.labels())
+        self.jobs.copy(self.reference(source), self.reference(target), config, self.location)
 
     def make_temporary(self, relation: Relation) -> None:
         """Let a table be gone by itself in a day."""
         with driver_errors():
-            table = self.client.get_table(self.reference(relation), retry=self._jobs.retry)
+            table = self.client.get_table(self.reference(relation), retry=self.jobs.retry)
             table.expires = dt.datetime.now(dt.UTC) + _LEFTOVERS_EXPIRE
-            self.client.update_table(table, ["expires"], retry=self._jobs.retry)
+            self.client.update_table(table, ["expires"], retry=self.jobs.retry)
 
     # One statement.
 
@@ -318,7 +322,7 @@ class BigQueryWarehouse:
         config.create_session = True if starts else None
         if (limit := self._limit()) is not None:
             config.maximum_bytes_billed = limit
-        job, rows = self._jobs.query(text, config, self.location)
+        job, rows = self.jobs.query(text, config, self.location)
         if starts:
             self._session = job.session_info.session_id
         self.n_jobs += 1
@@ -326,7 +330,7 @@ class BigQueryWarehouse:
         return job, rows
 
     def _dry(self, sql: str, parameters: Parameters | None) -> bigquery.QueryJob:
-        return self._jobs.dry_run(self._text(sql, parameters), self._config(parameters), self.location)
+        return self.jobs.dry_run(self._text(sql, parameters), self._config(parameters), self.location)
 
     def _text(self, sql: str, parameters: Parameters | None) -> str:
         return rewritten(sql, parameters or {}, wml_dataset=self.settings.wml_dataset, file_table=self._files.named)
@@ -335,17 +339,18 @@ class BigQueryWarehouse:
         config = bigquery.QueryJobConfig(
             default_dataset=f"{self.settings.project}.{self.settings.dataset}",
             query_parameters=query_parameters(parameters or {}),
-            labels=self._labels(),
+            labels=self.labels(),
         )
         if self._session is not None:
             config.connection_properties = [bigquery.ConnectionProperty("session_id", self._session)]
         return config
 
-    def _labels(self) -> dict[str, str]:
+    def labels(self) -> dict[str, str]:
+        """Return what every job is labelled with."""
         return {"tool": "warehouse-ml", **self.settings.labels}
 
     def _check_bytes(self, text: str, parameters: Parameters | None) -> None:
-        job = self._jobs.dry_run(text, self._config(parameters), self.location)
+        job = self.jobs.dry_run(text, self._config(parameters), self.location)
         needed = int(job.total_bytes_processed or 0)
         if self.max_bytes is not None and self.bytes_processed + needed > self.max_bytes:
             so_far = f" after {self.bytes_processed:,} so far" if self.bytes_processed else ""
@@ -367,11 +372,12 @@ class BigQueryWarehouse:
     def _load_file(self, relation: Relation, rows: pa.Table, description: str) -> None:
         self._loads.load(self.reference(relation), rows, self.location)
         with driver_errors():
-            table = self.client.get_table(self.reference(relation), retry=self._jobs.retry)
+            table = self.client.get_table(self.reference(relation), retry=self.jobs.retry)
             table.description = description
-            self.client.update_table(table, ["description"], retry=self._jobs.retry)
+            self.client.update_table(table, ["description"], retry=self.jobs.retry)
 
-    def _storage_client(self) -> Any:
+    def storage_client(self) -> Any:
+        """Return the Storage API's client, or None where it is not installed or not there."""
         if self._storage is None and self._has_storage:
             try:
                 from google.cloud.bigquery_storage import BigQueryReadClient

@@ -143,6 +143,12 @@ cast(sum(cast({{ expression }} as bignumeric)) as string)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
+{#- Of the session alone: a name without it would be a table of the dataset where there is no such one, which nothing may drop in
+    a transaction. -#}
+{%- macro drop_scratch(name) -%}
+drop table if exists _session.{{ name }}
+{%- endmacro -%}
+
 {#- A window function over all rows in the order of one number. The first macro ends the query that is read, the second
     stands behind the function; a running total is told so. -#}
 {%- macro sorted_first(key) -%}
@@ -305,6 +311,14 @@ case
 end
 {%- endmacro -%}
 
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. A query that says when, or of whom, reads and is billed for those alone. -#}
+{%- macro table_layout(at, period, columns) %}
+
+partition by {{ period_start(at, period) }}
+cluster by {{ columns | join(', ') }}
+{%- endmacro -%}
+
 {#- What a table is, in words that its engine keeps beside it. -#}
 {%- macro describe_table(name, text) -%}
 alter table {{ name }} set options (description = {{ text | literal }})
@@ -342,4 +356,24 @@ cast({{ expression }} as int64)
 {#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
 {%- macro about_distinct(expression) -%}
 count(distinct {{ expression }})
+{%- endmacro -%}
+
+{#- A value as another type, null where it cannot be; `name` is one of those that type(...) knows. -#}
+{%- macro try_cast(expression, name) -%}
+safe_cast({{ expression }} as {{ type(name) }})
+{%- endmacro -%}
+
+{#- A field of JSON text, as text; null where there is none. `name` is of letters, digits and underscores. -#}
+{%- macro json_field(json, name) -%}
+json_value({{ json }}, '$.{{ name }}')
+{%- endmacro -%}
+
+{#- Whether a regular expression of RE2 matches anywhere in a text. -#}
+{%- macro regexp_found(text, pattern) -%}
+regexp_contains({{ text }}, {{ pattern | literal }})
+{%- endmacro -%}
+
+{#- A text with every match of a regular expression of RE2 replaced by another text. -#}
+{%- macro regexp_replaced(text, pattern, by) -%}
+regexp_replace({{ text }}, {{ pattern | literal }}, {{ by | literal }})
 {%- endmacro -%}

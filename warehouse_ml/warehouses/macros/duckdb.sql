@@ -137,6 +137,11 @@ cast(sum(cast({{ expression }} as hugeint)) as varchar)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
+{#- Takes away what `create_scratch` made, if it is there. -#}
+{%- macro drop_scratch(name) -%}
+drop table if exists {{ name }}
+{%- endmacro -%}
+
 {#- A window function over all rows in the order of one number. The engine sorts once, below the function, and counts
     through what comes out: written as a window of its own it would carry every column through a slower sort. The first
     macro ends the query that is read, the second stands behind the function; a running total is told so. -#}
@@ -296,6 +301,11 @@ case
 end
 {%- endmacro -%}
 
+{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+    columns. This engine keeps the rows as they come, and knows the span of each block. -#}
+{%- macro table_layout(at, period, columns) -%}
+{%- endmacro -%}
+
 {#- What a table is, in words that its engine keeps beside it. -#}
 {%- macro describe_table(name, text) -%}
 comment on table {{ name }} is {{ text | literal }}
@@ -323,4 +333,24 @@ cast({{ expression }} as smallint)
 {#- How many different values there are, null left out; it may be a few per cent off, which must not change a result. -#}
 {%- macro about_distinct(expression) -%}
 approx_count_distinct({{ expression }})
+{%- endmacro -%}
+
+{#- A value as another type, null where it cannot be; `name` is one of those that type(...) knows. -#}
+{%- macro try_cast(expression, name) -%}
+try_cast({{ expression }} as {{ type(name) }})
+{%- endmacro -%}
+
+{#- A field of JSON text, as text; null where there is none. `name` is of letters, digits and underscores. -#}
+{%- macro json_field(json, name) -%}
+json_extract_string({{ json }}, '$.{{ name }}')
+{%- endmacro -%}
+
+{#- Whether a regular expression of RE2 matches anywhere in a text. -#}
+{%- macro regexp_found(text, pattern) -%}
+regexp_matches({{ text }}, {{ pattern | literal }})
+{%- endmacro -%}
+
+{#- A text with every match of a regular expression of RE2 replaced by another text. -#}
+{%- macro regexp_replaced(text, pattern, by) -%}
+regexp_replace({{ text }}, {{ pattern | literal }}, {{ by | literal }}, 'g')
 {%- endmacro -%}

@@ -1,0 +1,135 @@
+"""Nodes that engines spell differently, so that one tree is right on each of them.
+
+DuckDB's arithmetic is IEEE 754's: an overflow is infinite, 0 / 0 is NaN, NaN equals itself and is larger than all
+else. GoogleSQL's fails on overflow and on division by zero, and compares NaN with nothing. What is built of these nodes
+is written for DuckDB as the plain operator, and for BigQuery as what comes to the same.
+
+==================  ======================  ================================================================
+node                DuckDB                  BigQuery
+==================  ======================  ================================================================
+``Spelled``         its first tree          its second tree
+``Quotient``        ``a / b``               ``IEEE_DIVIDE(a, b)``
+``Product``         ``a * b``               the product, or infinity of its sign where it overflows
+``Square``          ``a * a``               the square, or infinity where ``a`` is beyond a bound
+``Scaled``          ``a``                   ``a`` by 2^-512, exactly: of 1e300 a sum no longer overflows
+``Unscaled``        ``a``                   ``a`` by 2^512, infinite where that overflows
+``Same``            ``a = b``               ``a IS NOT DISTINCT FROM b``: NaN is NaN
+==================  ======================  ================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from sqlglot import exp, generator
+from sqlglot.generator import Generator
+
+__all__ = ["Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Unscaled"]
+
+_SCALE = "7.458340731200207e-155"
+_INFINITY = "CAST('inf' AS FLOAT64)"
+
+
+class Spelled(exp.Expression, exp.Condition):
+    """An expression in two spellings: ``this`` everywhere but on BigQuery."""
+
+    arg_types: ClassVar = {"this": True, "bigquery": True}
+
+
+class Quotient(exp.Div):
+    """A quotient that may be infinite or NaN."""
+
+
+class Product(exp.Mul):
+    """A product that may be infinite; null where a factor is."""
+
+
+class Square(exp.Expression, exp.Condition):
+    """The square of ``this``, one of ``n_terms`` that are added; infinite where they might not have a finite sum."""
+
+    arg_types: ClassVar = {"this": True, "n_terms": True}
+
+
+class Scaled(exp.Expression, exp.Condition):
+    """A term of a sum that may be infinite, or what is multiplied to make one."""
+
+    arg_types: ClassVar = {"this": True}
+
+
+class Unscaled(exp.Expression, exp.Condition):
+    """The sum of scaled terms."""
+
+    arg_types: ClassVar = {"this": True}
+
+
+class Same(exp.EQ):
+    """Equal numbers, NaN among them."""
+
+
+def _of_this(self: Generator, node: exp.Expr) -> str:
+    return self.sql(node, "this")
+
+
+def _square(self: Generator, node: exp.Expr) -> str:
+    return f"{self.sql(node, 'this')} * {self.sql(node, 'this')}"
+
+
+def _google_product(self: Generator, node: exp.Expr) -> str:
+    left, right = self.sql(node.args["this"].unnest()), self.sql(node.args["expression"].unnest())
+    return f"COALESCE(SAFE_MULTIPLY({left}, {right}), SIGN({left}) * SIGN({right}) * {_INFINITY})"
+
+
+def _google_square(self: Generator, node: exp.Expr) -> str:
+    value = self.sql(node, "this")
+    # The sum of that many squares of this bound is at most the largest double.
+    bound = f"{(1.7e308 / max(1, int(node.args['n_terms']))) ** 0.5:.3e}"
+    return f"CASE WHEN ABS({value}) <= {bound} THEN {value} * {value} ELSE {_INFINITY} END"
+
+
+def _google_scaled(self: Generator, node: exp.Expr) -> str:
+    return f"({self.sql(node, 'this')} * {_SCALE})"
+
+
+_Write = Callable[[Any, Any], str]
+
+_WRITTEN: dict[type[exp.Expr], tuple[_Write, _Write]] = {
+    Spelled: (_of_this, lambda self, node: self.sql(node, "bigquery")),
+    Quotient: (
+        lambda self, node: self.div_sql(node),
+        lambda self, node: self.func("IEEE_DIVIDE", node.this.unnest(), node.expression.unnest()),
+    ),
+    Product: (lambda self, node: self.binary(node, "*"), _google_product),
+    Square: (_square, _google_square),
+    Scaled: (_of_this, _google_scaled),
+    Unscaled: (
+        _of_this,
+        lambda self, node: self.func("IEEE_DIVIDE", node.this.unnest(), exp.Literal.number(_SCALE)),
+    ),
+    Same: (
+        lambda self, node: self.binary(node, "="),
+        lambda self, node: self.binary(node, "IS NOT DISTINCT FROM"),
+    ),
+}
+
+
+@lru_cache(maxsize=32)
+def _is_google(writer: type[Generator]) -> bool:
+    return any(kind.__module__.endswith(".bigquery") for kind in writer.__mro__)
+
+
+def _chosen(ours: _Write, googles: _Write) -> _Write:
+    return lambda self, node: (googles if _is_google(type(self)) else ours)(self, node)
+
+
+def _teach(writer: type[Generator]) -> None:
+    # A dialect that is loaded later takes its table from this one. Beside the tables there is a cache that may be
+    # filled already.
+    writer.TRANSFORMS.update({kind: _chosen(*both) for kind, both in _WRITTEN.items()})
+    getattr(generator, "_DISPATCH_CACHE", {}).pop(writer, None)
+    for further in writer.__subclasses__():
+        _teach(further)
+
+
+_teach(Generator)
