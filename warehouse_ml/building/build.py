@@ -1,8 +1,8 @@
 """Build relations in order: views, tables and incremental tables, each whole or as it was.
 
 Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back.
-Elsewhere its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten before
-and written down after: a build that dies in the middle is not written down, and done again.
+Elsewhere its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten
+before and written down after: a build that dies in the middle is not written down, and done again.
 """
 
 from __future__ import annotations
