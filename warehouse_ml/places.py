@@ -62,6 +62,11 @@ class Origins:
         offset = self.offsets[index] + min(position - self.starts[index], self.lengths[index])
         return _line_and_column(self.source, offset)
 
+    def is_written(self, position: int) -> bool:
+        """Whether the character at an offset of the rendered text stands in the template itself."""
+        index = bisect_right(self.starts, position) - 1
+        return index >= 0 and position - self.starts[index] < self.lengths[index]
+
     def add(self, start: int, offset: int, length: int) -> None:
         """Append a run."""
         self.starts.append(start)
@@ -98,6 +103,13 @@ class SourceText:
         if self._found is None:
             return _line_and_column(self.text, position)[0], None
         return self._found.at(position)
+
+    def is_written(self, position: int) -> bool:
+        """Whether the character at an offset stands in the file, and was not written by an expression of it."""
+        if self._find is None:
+            return True
+        self._found = self._found or self._find()
+        return self._found is None or self._found.is_written(position)
 
     def at(self, position: int | None) -> str:
         """Return the place of an offset of the text, ``file:line:column``; the file alone if there is no offset."""

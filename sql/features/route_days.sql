@@ -4,7 +4,7 @@
     event_time='known_at',
     known_at='known_at',
 ) }}
-{%- set epoch = "timestamptz '1970-01-01 00:00:00+00'" %}
+{%- set epoch = "cast('1970-01-01 00:00:00+00' as " ~ type('timestamp') ~ ")" %}
 -- grain: one row per carrier, origin, destination and day (UTC) with an arrival
 -- unit:  n_arrived in flights; arrival_delay_mean_minutes in minutes; late_rate in [0, 1]
 -- null:  never
@@ -16,7 +16,7 @@ with days as (
         scheduled_flights.carrier,
         scheduled_flights.origin,
         scheduled_flights.dest,
-        cast(floor({{ seconds_between(epoch, 'scheduled_flights.arrived_at') }} / 86400) as bigint) as day_number,
+        {{ as_int('floor(' ~ seconds_between(epoch, 'scheduled_flights.arrived_at') ~ ' / 86400)') }} as day_number,
         count(*) as n_arrived,
         sum(scheduled_flights.arrival_delay_minutes) as arrival_delay_minutes,
         {{ count_where('scheduled_flights.arrival_delay_minutes >= 15') }} as n_late
@@ -47,7 +47,7 @@ final as (
             days.carrier,
             days.origin,
             days.dest
-        order by days.day_number
+        order by days.day_number asc nulls last
         range between 27 preceding and current row
     )
 )

@@ -243,7 +243,7 @@ class TestLoop:
         evaluated = wml(root, "evaluate", "--as-of", LATER, "--target", "bigquery")
         if "Dataset wml was not found" in evaluated.err and "unit that is not mature" in evaluated.err:
             pytest.skip(
-                "the emulator loses a dataset under UNION ALL in label_warnings.sql, which tests/googlesql/ proves good;"
+                "the emulator loses a dataset under UNION ALL in label_warnings.sql, which GoogleSQL takes;"
                 " training, predicting and what comes before it in the evaluation went through"
             )
         assert evaluated.code == 0, evaluated.err

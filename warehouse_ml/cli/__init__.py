@@ -37,6 +37,7 @@ _COMMANDS = {
     "compile": ("compile", "Show the SQL that would run."),
     "copy": ("copy", "Copy a project's history from one warehouse to another."),
     "doctor": ("doctor", "Check that the project and its warehouse are ready."),
+    "lint": ("lint", "Tell what another engine refuses or reads differently."),
 }
 
 

@@ -156,7 +156,7 @@ rested as (
     rule would never fire. `names` are pairs of a column and what must be found in it.
 -#}
 {%- macro _slips(relation, names) -%}
-slips as (
+slips as {{ materialized() }} (
     select
         case
             when count(*) = 0 then 0

@@ -20,7 +20,6 @@ node                DuckDB                  BigQuery
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from sqlglot import exp, generator
@@ -114,7 +113,6 @@ _WRITTEN: dict[type[exp.Expr], tuple[_Write, _Write]] = {
 }
 
 
-@lru_cache(maxsize=32)
 def _is_google(writer: type[Generator]) -> bool:
     return any(kind.__module__.endswith(".bigquery") for kind in writer.__mro__)
 
