@@ -241,7 +241,7 @@ class TestLoop:
         for theirs, ours in zip(asked(root, f"{sql} order by 1"), rows(root, f"{sql} order by 1"), strict=True):
             assert theirs == ours | {"score": pytest.approx(ours["score"], rel=1e-14)}
         evaluated = wml(root, "evaluate", "--as-of", LATER, "--target", "bigquery")
-        if "Dataset wml was not found" in evaluated.err and "unit that is not mature" in evaluated.err:
+        if "Not found: Dataset wml_loop" in evaluated.err and "unit that is not mature" in evaluated.err:
             pytest.skip(
                 "the emulator loses a dataset under UNION ALL in label_warnings.sql, which GoogleSQL takes;"
                 " training, predicting and what comes before it in the evaluation went through"
