@@ -106,8 +106,12 @@ def test_a_request_that_nobody_asked_is_told_with_its_neighbours(both: Both) -> 
 
 def test_a_feature_of_a_wider_type_widens_its_column_of_the_log(both: Both) -> None:
     request = "sql/requests/churn_requests.sql"
-    both.write(lambda folder: edit(folder, request, "events.visits,", "{{ as_double('events.visits') }} / 2e0 as visits,"))
+    both.write(
+        lambda folder: edit(folder, request, "events.visits,", "{{ as_double('events.visits') }} / 2e0 as visits,")
+    )
     both.run("predict", "--as-of", "2024-01-12")
     assert both.agree(LOG, but=(*BUT, "logged_at")) > 0
     assert any(row["visits"] % 1 for row in both.rows(f"select visits from {LOG} where visits is not null")[1])
-    both.write(lambda folder: edit(folder, request, "{{ as_double('events.visits') }} / 2e0 as visits,", "events.visits,"))
+    both.write(
+        lambda folder: edit(folder, request, "{{ as_double('events.visits') }} / 2e0 as visits,", "events.visits,")
+    )

@@ -12,7 +12,10 @@ from tests.tiny import edit
 from tests.wml import ok
 
 FIRST, SECOND = "2024-01-04", "2024-01-06"
-_AS_SQL, _AS_ARROW = "model_type = 'logistic_reg',", "model_type = 'logistic_reg', scoring_path = 'arrow', l2_reg = 1.0,"
+_AS_SQL, _AS_ARROW = (
+    "model_type = 'logistic_reg',",
+    "model_type = 'logistic_reg', scoring_path = 'arrow', l2_reg = 1.0,",
+)
 
 
 @contextmanager
