@@ -104,23 +104,26 @@ def model(both: Both, name: str) -> None:
 
 
 def test_a_version_of_equal_rows_is_the_same(both: Both) -> None:
-    for as_of in (AS_OF, LATER):
-        both.run("train", "churn", "--as-of", as_of)
-    for number in (1, 2):
-        same_versions(both, "churn", number)
-    hashed = ("run_id", "started_at", "duration_seconds", "data_hash", "metrics")
-    assert both.agree("wml.training_runs", but=hashed) == 2
+    both.run("train", "churn", "--as-of", AS_OF)
+    same_versions(both, "churn")
+    # A definition is hashed as it is rendered, in the target's own SQL.
+    own = ("run_id", "started_at", "duration_seconds", "definition_hash", "data_hash", "metrics")
+    assert both.agree("wml.training_runs", but=own) == 1
     assert both.agree("wml.held_out_metrics", but=("run_id", "comparable_group"), within=1e-8) > 10
-    ours, theirs = both.rows("select metrics from wml.training_runs order by as_of")
-    for one, other in zip(ours, theirs, strict=True):
-        assert close(json.loads(other["metrics"]), json.loads(one["metrics"]))
-    # Again, it is the version that is there already.
-    for done in both.run("train", "churn", "--as-of", LATER):
+    (ours,), (theirs,) = both.rows("select metrics from wml.training_runs")
+    assert close(json.loads(theirs["metrics"]), json.loads(ours["metrics"]))
+    # Again, it is the version that is there already; with further rows there would be another.
+    for done in both.run("train", "churn", "--as-of", AS_OF):
         assert "already" in done.out + done.err
-    plans = both.run("train", "churn", "--as-of", "2024-01-16", "--plan")
-    assert plans[0].out.replace("duckdb", "bigquery") == plans[1].out
-    tries = both.run("train", "churn", "--as-of", "2024-01-16", "--try")
-    assert len(tries[0].out.splitlines()) == len(tries[1].out.splitlines())
+    for done in both.run("train", "churn", "--as-of", "2024-01-14", "--plan"):
+        assert "new, 0 gone" in done.out + done.err
+
+
+def test_a_trial_is_measured_beside_the_champion(both: Both) -> None:
+    both.run("train", "churn", "--as-of", AS_OF)
+    tries = both.run("train", "churn", "--as-of", "2024-01-14", "--try", "--format", "json")
+    for one, other in zip(tries[0].rows, tries[1].rows, strict=True):
+        assert close(other, one)
 
 
 def test_models_of_other_kinds(both: Both) -> None:

@@ -12,11 +12,12 @@ from sqlglot import exp
 
 from tests.googlesql.warehouse import GoogleSqlWarehouse
 from warehouse_ml.definition import read_definition
-from warehouse_ml.errors import DefinitionError
+from warehouse_ml.errors import ArtifactError, DataError, DefinitionError
 from warehouse_ml.preprocessing_calls import SIGNATURES
 from warehouse_ml.scalar_sql import columns_in, parse_scalar
-from warehouse_ml.scoring import Parameters, transform_select
+from warehouse_ml.scoring import Linear, Parameters, transform_select
 from warehouse_ml.scoring.features import encode_select
+from warehouse_ml.scoring.stored_sql import check_stored_sql, stored_sql
 from warehouse_ml.training.transform import FittedTransform, Rows, expand_items, fit_transform
 from warehouse_ml.warehouses.base import Relation, Warehouse
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
@@ -181,3 +182,40 @@ def test_a_function_that_needs_other_columns_says_so_in_the_targets_words(
 ) -> None:
     with pytest.raises(DefinitionError, match="needs a number, and `c` is STRING"):
         fitted(warehouses[1], "ml.standard_scaler(c) over () as made")
+
+
+def test_an_expression_of_one_engine_is_not_run_by_another(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
+) -> None:
+    ours, theirs = (fitted(warehouse, "n * 2 as made") for warehouse in warehouses)
+    with pytest.raises(DataError, match="were trained on BigQuery and are in its SQL, which DuckDB does not run"):
+        applied(warehouses[0], theirs)
+    with pytest.raises(DataError, match="were trained on DuckDB"):
+        encode_select(ours.features, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")
+
+
+def test_the_language_is_kept_with_the_version(warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse]) -> None:
+    for warehouse in warehouses:
+        made = fitted(warehouse, "ml.standard_scaler(n) over () as made")
+        linear = Linear((0.5,), (((2.0,),),), ((0.0,),))
+        whole = Parameters(
+            "LINEAR_REG",
+            "regression",
+            "y",
+            "DOUBLE",
+            (),
+            made.features,
+            linear,
+            transform=made.outputs,
+            input_columns=made.inputs,
+        )
+        tables = whole.to_tables()
+        assert ("language" in tables) == (warehouse.engine == "bigquery")
+        assert Parameters.from_tables(tables) == whole
+        text = stored_sql(whole, "AUTO")
+        assert ("`" in text) == (warehouse.engine == "bigquery")
+        check_stored_sql(text, whole, "scoring.sql")
+        if "language" in tables:
+            tables["language"] = pa.table({"dialect": ["cobol"]})
+            with pytest.raises(ArtifactError, match="cobol"):
+                Parameters.from_tables(tables)
