@@ -120,6 +120,16 @@ def test_models_and_files_given(tmp_path: Path) -> None:
     ]
 
 
+def test_traps_of_models_are_told_too(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "tiny")
+    edit(root, "models/churn.sql", "labels.has_churned\n", "labels.has_churned,\n    random() as luck\n")
+    found = wml(root, "lint", "--format", "json").rows
+    assert [(row["level"], row["code"], row["place"]) for row in found] == [
+        ("warning", "not-replayable", "models/churn.sql:14:5")
+    ]
+    assert wml(root, "lint", "sql/requests/churn_requests.sql").code == 0
+
+
 def test_mistakes(tiny: Path) -> None:
     done = wml(tiny, "lint", "sql/nothing.sql")
     assert done.code == 2
