@@ -190,6 +190,12 @@ def test_each_fix_names_macros_that_are_there() -> None:
                 assert name in env.globals, (rule.code, name)
 
 
+@pytest.mark.parametrize("written", ["x::int64", "x % 2", "count_if(x > 1)", "median(x)"])
+def test_what_the_engine_it_is_written_for_refuses_is_an_error_at_once(written: str) -> None:
+    (found,) = check_file(f"select {written} as a from t", place="q.sql", engine="bigquery")
+    assert found.level == "error"
+
+
 def test_of_two_engines_the_one_it_shall_run_on_decides() -> None:
     (google,) = check_file("select farm_fingerprint(word) as a from t", place="q.sql", engine="bigquery")
     assert google.level == "warning"
