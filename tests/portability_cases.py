@@ -219,7 +219,7 @@ BIGQUERY: dict[str, tuple[str, str]] = {
         "select id, {{ element('items', 1) }} as i from t where {{ list_length('items') }} > 0",
     ),
     "google-function": ("select safe_divide(n, 0) as a from t", "select {{ safe_divide('n', '0') }} as a from t"),
-    "count-if": (
+    "countif": (
         "select countif(n > 2) as a from t where false",
         "select {{ count_where('n > 2') }} as a from t where false",
     ),

@@ -120,6 +120,16 @@ def test_models_and_files_given(tmp_path: Path) -> None:
     ]
 
 
+def test_traps_of_models_are_told_too(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "tiny")
+    edit(root, "models/churn.sql", "labels.has_churned\n", "labels.has_churned,\n    random() as luck\n")
+    found = wml(root, "lint", "--format", "json").rows
+    assert [(row["level"], row["code"], row["place"]) for row in found] == [
+        ("warning", "not-replayable", "models/churn.sql:14:5")
+    ]
+    assert wml(root, "lint", "sql/requests/churn_requests.sql").code == 0
+
+
 def test_mistakes(tiny: Path) -> None:
     done = wml(tiny, "lint", "sql/nothing.sql")
     assert done.code == 2
@@ -178,6 +188,12 @@ def test_each_fix_names_macros_that_are_there() -> None:
             name = expression.strip().partition("(")[0]
             if name.isidentifier():
                 assert name in env.globals, (rule.code, name)
+
+
+@pytest.mark.parametrize("written", ["x::int64", "x % 2", "count_if(x > 1)", "median(x)"])
+def test_what_the_engine_it_is_written_for_refuses_is_an_error_at_once(written: str) -> None:
+    (found,) = check_file(f"select {written} as a from t", place="q.sql", engine="bigquery")
+    assert found.level == "error"
 
 
 def test_of_two_engines_the_one_it_shall_run_on_decides() -> None:

@@ -17,7 +17,8 @@ _BOTH = {
     **_each("date-trunc", "date_trunc"),
     **_each("date-diff", "date_diff"),
     **_each("concat", "concat"),
-    **_each("count-if", "count_if countif"),
+    "count_if": "count-if",
+    "countif": "countif",
 }
 
 _OWN: dict[str, dict[str, str]] = {
@@ -25,7 +26,7 @@ _OWN: dict[str, dict[str, str]] = {
         **_BOTH,
         **_each("median", "median mode quantile quantile_cont quantile_disc percentile_cont percentile_disc mad"),
         **_each("about-quantiles", "approx_quantile reservoir_quantile"),
-        **_each("arg-max", "arg_max arg_min argmax argmin max_by min_by first last list any_value_last"),
+        **_each("arg-max", "arg_max arg_min argmax argmin first last list any_value_last"),
         **_each("hash", "hash"),
         **_each("date-diff", "datediff date_sub datesub age"),
         **_each("date-trunc", "datetrunc time_bucket"),

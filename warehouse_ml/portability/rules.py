@@ -159,12 +159,8 @@ _ALL = (
         "BigQuery has none",
         "{{ count_where(...) }}, sum(case when ... end)",
     ),
-    Rule(
-        "count-if",
-        "count_if(...)",
-        "countif on BigQuery; over no rows 0 there, NULL on DuckDB",
-        "{{ count_where(...) }}",
-    ),
+    Rule("count-if", "count_if(...)", "countif on BigQuery", "{{ count_where(...) }}"),
+    Rule("countif", "countif(...)", "over no rows NULL on DuckDB, 0 on BigQuery", "{{ count_where(...) }}", _NONE),
     Rule(
         "median",
         "median, quantile_cont, percentile_cont, mode",
@@ -180,7 +176,7 @@ _ALL = (
     ),
     Rule(
         "arg-max",
-        "arg_max, max_by, first, last, list",
+        "arg_max, arg_min, first, last, list",
         "not on BigQuery, or not so",
         "row_number() over (...) = 1 in a query around",
     ),
