@@ -26,6 +26,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.googlesql.proofs import NOT_SENT, shipped_files
 from warehouse_ml.cli import _run, cli
 from warehouse_ml.evaluation.names import METRICS
 from warehouse_ml.example import write_flights
@@ -453,6 +454,24 @@ def portability_table() -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
+def proved_table() -> str:
+    """How many of the toolkit's .sql files GoogleSQL's reference implementation has run, by folder."""
+    shipped = shipped_files()
+    lines = [
+        "| statements of | files | run on GoogleSQL, equal to DuckDB's | not sent to BigQuery |",
+        "|---|---|---|---|",
+    ]
+    for folder in sorted({file.rpartition("/")[0] for file in shipped}):
+        files_of = {file for file in shipped if file.rpartition("/")[0] == folder}
+        left_out = sorted(files_of & NOT_SENT.keys())
+        reasons: dict[str, list[str]] = {}
+        for file in left_out:
+            reasons.setdefault(NOT_SENT[file], []).append(f"`{file.rpartition('/')[2]}`")
+        why = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+        lines.append(f"| `{folder}/` | {len(files_of)} | {len(files_of) - len(left_out)} | {why} |")
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
@@ -462,6 +481,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "tables": tables_list,
     "macros": macros_table,
     "portability": portability_table,
+    "proved": proved_table,
 }
 
 
