@@ -4,7 +4,7 @@
     event_time='known_at',
     known_at='known_at',
 ) }}
-{%- set epoch = "cast('1970-01-01 00:00:00+00' as " ~ type('timestamp') ~ ')' %}
+{%- set epoch = "cast('1970-01-01 00:00:00+00' as " ~ type('timestamp') ~ ")" %}
 -- grain: one row per origin and quarter of an hour, while there are flights on the board
 -- unit:  n_scheduled in flights; *_rate in [0, 1]; delay_mean_minutes in minutes
 -- null:  late_rate while none of the flights has left
@@ -26,10 +26,8 @@ with flights as (
 
 quarters as (
     select quarter
-    from (
-        select [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] as numbers
-    ) as listed
-    {{ cross_join_elements('listed.numbers', 'quarter') }}
+    from (select [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] as numbers) as sixteen
+    {{ cross_join_elements('sixteen.numbers', 'quarter') }}
 ),
 
 sightings as (

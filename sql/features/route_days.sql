@@ -4,7 +4,7 @@
     event_time='known_at',
     known_at='known_at',
 ) }}
-{%- set epoch = "cast('1970-01-01 00:00:00+00' as " ~ type('timestamp') ~ ')' %}
+{%- set epoch = "cast('1970-01-01 00:00:00+00' as " ~ type('timestamp') ~ ")" %}
 -- grain: one row per carrier, origin, destination and day (UTC) with an arrival
 -- unit:  n_arrived in flights; arrival_delay_mean_minutes in minutes; late_rate in [0, 1]
 -- null:  never

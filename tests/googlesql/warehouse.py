@@ -24,7 +24,6 @@ from tests.googlesql.values import arrow_type, set_value, type_name, type_of_arr
 from warehouse_ml.errors import SqlError
 from warehouse_ml.warehouses.base import Parameters, Relation, wml_table
 
-
 _FILE = "file:"
 
 
@@ -246,7 +245,8 @@ class GoogleSqlWarehouse:
                 rows = pq.ParquetFile(unquote(name[-1].removeprefix(_FILE))).read()
                 self._files.setdefault((name[-1].lower(),), content_of(rows))
         names = {tuple(part.lower() for text in name for part in text.split(".")) for name in found}
-        return {name[-2:]: self._find(name[-2:]) for name in sorted(names)}
+        # Of a table of another project, its name is known as it is written, too.
+        return {key: self._find(name[-2:]) for name in sorted(names) for key in {name, name[-2:]}}
 
     def _prepared(self, sql: str) -> tuple[str, dict[Name, Content]]:
         tables = self._tables(sql)

@@ -1,8 +1,8 @@
 """Build relations in order: views, tables and incremental tables, each whole or as it was.
 
-Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back. Elsewhere
-its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten before and
-written down after: a build that ends in the middle is not written down, and done again.
+Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back.
+Elsewhere its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten
+before and written down after: a build that dies in the middle is not written down, and done again.
 """
 
 from __future__ import annotations
@@ -105,8 +105,6 @@ def build(
     # What was built before is brought up to date all together, in one commit. A first build keeps what it has done.
     is_known = not fresh and all(node.name in last and node.name.lower() in kinds for node in nodes)
     is_known = is_known and warehouse.defines_in_transactions
-    if not warehouse.defines_in_transactions:
-        _forget(warehouse, catalog, reader, as_of, nodes, last, fresh)
     results: list[Built] = []
     records: list[dict[str, Any]] = []
     try:
@@ -182,26 +180,6 @@ def _state_of(catalog: Catalog, reader: Reader, node: Node, as_of: dt.datetime) 
     }
 
 
-def _forget(
-    warehouse: Warehouse,
-    catalog: Catalog,
-    reader: Reader,
-    as_of: dt.datetime,
-    nodes: list[Node],
-    last: dict[str, dict[str, Any]],
-    fresh: bool,
-) -> None:
-    """Take back what was written down of relations that are about to be defined anew."""
-
-    def is_kept(node: Node) -> bool:
-        known, state = last[node.name], _state_of(catalog, reader, node, as_of)
-        return _is_up_to_date(catalog, node, known, state, as_of) or _goes_on_from(known, state, as_of) is not None
-
-    names = [node.name for node in nodes if node.name in last and (fresh or not is_kept(node))]
-    if names:
-        warehouse.run(statement(__package__, "forget_builds.sql", warehouse.engine, names=names))
-
-
 def _record(warehouse: Warehouse, records: list[dict[str, Any]]) -> None:
     """Write down what was built; a build that is not written down is done again, which changes nothing."""
     if not records:
@@ -230,6 +208,10 @@ def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.
     if last["definition_hash"] != state["definition_hash"]:
         return None
     stopped_at: dt.datetime = last["as_of"]
+    if stopped_at == as_of and state["inputs_hash"] is None and last["window_start"] != BEGINNING:
+        # A source that is a table may have changed unseen: what the last build read is read again, no years before.
+        began_at: dt.datetime = last["window_start"]
+        return began_at
     return stopped_at if stopped_at < as_of else None
 
 
@@ -254,6 +236,8 @@ def _create_checked(warehouse: Warehouse, reader: Reader, node: Node, clock: Clo
             warehouse.columns(query.sql)
         except SqlError as error:
             raise query.placed(error) from None
+    if kind is not None:
+        warehouse.run(statement(__package__, "forget_build.sql", warehouse.engine), {"relation": node.name})
     _drop_other(warehouse, relation, kind, wanted)
     if is_checked and wanted == "table":
         names = {"kind": wanted, "relation": relation, "query": all_of(warehouse, _FRESH)}

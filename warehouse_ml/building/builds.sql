@@ -6,6 +6,7 @@ select
     builds.materialized,
     builds.definition_hash,
     builds.inputs_hash,
+    builds.window_start,
     builds.as_of,
     builds.n_rows,
     builds.definition_hash in (

@@ -6,12 +6,14 @@ select
     round(min(metrics.value), 3) as worst_week,
     round(max(metrics.value), 3) as best_week,
     count(*) as weeks,
-    cast(sum(metrics.denominator) as bigint) as late_flights
+    cast(sum(metrics.denominator) as int64) as late_flights
 from wml.latest_metrics as metrics
-asof inner join wml.model_aliases as aliases
-    on metrics.model = aliases.model and aliases.alias = 'champion' and metrics.window_start >= aliases.since
+inner join wml.alias_periods as champions
+    on metrics.model = champions.model and metrics.version = champions.version
 where
-    metrics.version = aliases.version
+    champions.alias = 'champion'
+    and metrics.window_start >= champions.since
+    and (champions.until is null or metrics.window_start < champions.until)
     and metrics.metric = 'recall'
     and metrics.slice_key in ('overall', 'plane_size', 'market', 'carrier')
     and metrics.value is not null

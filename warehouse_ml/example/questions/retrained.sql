@@ -5,7 +5,7 @@ select
     count(*) as weeks,
     round(avg(served.value), 4) as auc,
     round(avg(former.value), 4) as auc_of_former,
-    count(*) filter (where served.value > former.value) as weeks_won
+    sum(case when served.value > former.value then 1 else 0 end) as weeks_won
 from wml.latest_metrics as served
 inner join wml.latest_metrics as former
     on
