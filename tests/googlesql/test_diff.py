@@ -1,4 +1,4 @@
-"""Two versions compared: what they were trained on, what they say to one window, and who does better in a share of it."""
+"""Two versions compared: what they were trained on, what they say to one window, and who does better beside the other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def test_a_canary_and_its_champion_compare_alike(both: Both) -> None:
 
 def test_two_versions_differ_alike(both: Both) -> None:
     before = both.rows("select * from wml.request_log_churn")
-    done = [wml(folder, "models", "diff", "churn@1", "churn@2", "--format", "json") for folder in (both.duckdb, both.bigquery)]
+    done = [
+        wml(folder, "models", "diff", "churn@1", "churn@2", "--format", "json")
+        for folder in (both.duckdb, both.bigquery)
+    ]
     assert [one.code for one in done] == [0, 0], done[1].err
     ours, theirs = (_flat(json.loads(one.out)) for one in done)
     assert ours.keys() == theirs.keys()

@@ -1,8 +1,8 @@
 """Build relations in order: views, tables and incremental tables, each whole or as it was.
 
-Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back. Elsewhere
-its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten before
-and written down after: a build that dies in the middle is not written down, and done again.
+Where the engine defines in transactions, a relation is checked where it stands and the transaction rolled back.
+Elsewhere its rows are checked in a scratch table first, one statement defines it, and what was known of it is forgotten
+before and written down after: a build that dies in the middle is not written down, and done again.
 """
 
 from __future__ import annotations
@@ -209,7 +209,8 @@ def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.
         return None
     stopped_at: dt.datetime = last["as_of"]
     if stopped_at == as_of and state["inputs_hash"] is None and last["window_start"] != BEGINNING:
-        # A source that is a table may have changed unseen: what the last build read is read again, not the years before.
+        # A source that is a table may have changed unseen: what the last build read is read again, not the years
+        # before.
         began_at: dt.datetime = last["window_start"]
         return began_at
     return stopped_at if stopped_at < as_of else None

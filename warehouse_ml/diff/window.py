@@ -1,8 +1,8 @@
 """Two versions on the requests of one window: both score them all, and what they come to is compared in pairs.
 
 A version that was not asked at the time is asked now. All of it happens in a transaction that is rolled back: the log,
-the evaluations and the comparisons stay as they are. Where the engine defines nothing in transactions, the relations are
-left at the clock of the evaluation, and a column that the log lacked stays in it, empty.
+the evaluations and the comparisons stay as they are. Where the engine defines nothing in transactions, the relations
+are left at the clock of the evaluation, and a column that the log lacked stays in it, empty.
 """
 
 from __future__ import annotations

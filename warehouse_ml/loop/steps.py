@@ -84,8 +84,8 @@ def evaluate_step(
     """Bring what evaluations depend on up to date, and evaluate each window that is due.
 
     Running it again at the same clock changes nothing. With ``search``, the windows that are evaluated are searched for
-    the slices that do worse than the rest; ``on_note`` is told what the search left out. With ``is_built``, all that the
-    evaluations read is taken to be as of the clock.
+    the slices that do worse than the rest; ``on_note`` is told what the search left out. With ``is_built``, all that
+    the evaluations read is taken to be as of the clock.
     """
     catalog = session.catalog
     nodes = [catalog.node("evaluation", name) for name in names] or catalog.of_kind("evaluation")

@@ -100,10 +100,10 @@ class BigQueryWarehouse:
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         kind = kind_of(sql, self._temporary)
         self._refuse(kind, sql)
-        if kind.is_temporary and kind.action == "DROP" and kind.relation is not None:
-            if kind.relation.name.lower() not in self._temporary:
-                # There may be no session yet whose table it could be.
-                return
+        name = kind.relation.name.lower() if kind.relation is not None else ""
+        if kind.is_temporary and kind.action == "DROP" and name not in self._temporary:
+            # There may be no session yet whose table it could be.
+            return
         if self._depth:
             self._prepare(kind)
         self._query(sql, parameters, kind)
