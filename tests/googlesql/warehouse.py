@@ -24,7 +24,6 @@ from tests.googlesql.values import arrow_type, set_value, type_name, type_of_arr
 from warehouse_ml.errors import SqlError
 from warehouse_ml.warehouses.base import Parameters, Relation, wml_table
 
-
 _FILE = "file:"
 
 
