@@ -403,7 +403,8 @@ def tables_list() -> str:
     made = r"-- grain: ([^\n]*)\n(?:-- [^\n]*\n)*"
     made += r"create (?:table if not exists|or replace view) \{\{ '(\w+)' \| wml \}\}(.*?);?\n\n"
     for grain, name, body in re.findall(made, own + "\n\n", re.DOTALL):
-        columns = re.findall(r'^    "?(\w+)"? \{\{ (?!\')', body, re.MULTILINE)
+        # A name that is a word of SQL is written through `ident`.
+        columns = re.findall(r"^    (?:\{\{ ')?(\w+)(?:' \| ident \}\})? \{\{ (?!')", body, re.MULTILINE)
         base = name.removeprefix("latest_")
         of_base = [f"those of `{base}`"] if base != name and views.get(base) == views[name] else views[name]
         tables.append((name, grain, columns or of_base))

@@ -1,4 +1,4 @@
-"""Two versions compared: what they were trained on, what they say to one window, and who does better in a share."""
+"""Two versions compared: what they were trained on, what they say to one window, and who does better of the two."""
 
 from __future__ import annotations
 

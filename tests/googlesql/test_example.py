@@ -1,4 +1,4 @@
-"""The projects that ship with the package: each relation, rule, test and question, on a few hours of flights."""
+"""The projects that ship with the package: every relation, rule, test and question, on a few hours of flights."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tests.googlesql.both import Both, playing
 from tests.tiny import edit
 from tests.wml import ok
 
-FIRST, SECOND = "2024-01-04", "2024-01-06"
+FIRST, SECOND = "2024-01-05", "2024-01-07"
 _AS_SQL, _AS_ARROW = (
     "model_type = 'logistic_reg',",
     "model_type = 'logistic_reg', scoring_path = 'arrow', l2_reg = 1.0,",
@@ -19,7 +19,7 @@ _AS_SQL, _AS_ARROW = (
 
 
 @contextmanager
-def trained(root: Path, n_events: int = 400) -> Iterator[Both]:
+def trained(root: Path, n_events: int = 300) -> Iterator[Both]:
     """Train on DuckDB, and share the versions: what is asked is what the engines do with them."""
     with playing(Both(root, n_events)) as both:
         ok(both.duckdb, "train", "churn", "--as-of", FIRST)
