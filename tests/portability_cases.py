@@ -125,6 +125,10 @@ DUCKDB: dict[str, tuple[str, str]] = {
         "select seen + interval '3 days' as a from t",
         "select {{ add_interval('seen', 3, 'day') }} as a from t",
     ),
+    "time-text": (
+        "select strftime(seen, '%Y-%m') as a from t",
+        "select substr(cast(cast(seen as date) as {{ type('string') }}), 1, 7) as a from t",
+    ),
     "concat": ("select concat(word, 'x') as a from t", "select coalesce(word, '') || 'x' as a from t"),
     "ilike": ("select word ilike 'A%' as a from t", "select lower(word) like 'a%' as a from t"),
     "regexp-match": (
@@ -165,6 +169,10 @@ DUCKDB: dict[str, tuple[str, str]] = {
         "select id, unnest(items) as a from t",
         "select t.id, i as a from t {{ cross_join_elements('t.items', 'i') }}",
     ),
+    "unnest-alias": (
+        "select id, i from t, unnest(items) as rows(i)",
+        "select t.id, i from t {{ cross_join_elements('t.items', 'i') }}",
+    ),
     "struct-literal": ("select {'a': n} as b from t", "select {{ record({'a': 'n'}) }} as b from t"),
     "json-arrow": (
         """select '{"a": "b"}' ->> '$.a' as a""",
@@ -175,6 +183,10 @@ DUCKDB: dict[str, tuple[str, str]] = {
 """As a user of DuckDB writes them."""
 
 BIGQUERY: dict[str, tuple[str, str]] = {
+    "time-text": (
+        "select format_timestamp('%Y-%m', seen) as a from t",
+        "select substr(cast(cast(seen as date) as {{ type('string') }}), 1, 7) as a from t",
+    ),
     "pipe": ("from t |> where id > 1 |> select id", "select id from t where id > 1"),
     "google-text": ("select r'\\d' as a, \"b\" as b", "select {{ '\\\\d' | literal }} as a, {{ 'b' | literal }} as b"),
     "type-name": ("select cast(n as float64) as a from t", "select cast(n as {{ type('double') }}) as a from t"),
@@ -207,7 +219,7 @@ BIGQUERY: dict[str, tuple[str, str]] = {
         "select id, {{ element('items', 1) }} as i from t where {{ list_length('items') }} > 0",
     ),
     "google-function": ("select safe_divide(n, 0) as a from t", "select {{ safe_divide('n', '0') }} as a from t"),
-    "count-if": (
+    "countif": (
         "select countif(n > 2) as a from t where false",
         "select {{ count_where('n > 2') }} as a from t where false",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiny import write_tiny
+from tests.wml import ok
 from warehouse_ml.columns import chosen_texts, lengths_of, named_rows, numbers_of, numeric_column, table_of
 
 doubles = st.one_of(st.none(), st.floats(allow_nan=False))
@@ -88,3 +91,19 @@ def test_nothing_of_it_imports_pandas() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_evaluation_imports_no_pandas(tmp_path: Path) -> None:
+    root = write_tiny(tmp_path / "tiny")
+    ok(root, "train", "churn", "--as-of", "2024-02-05")
+    code = (
+        "import os, sys\n"
+        "from warehouse_ml.cli import cli\n"
+        f"os.chdir({str(root)!r})\n"
+        "for _ in range(2):\n"
+        "    cli.main(['evaluate', '--as-of', '2024-02-19'], standalone_mode=False)\n"
+        "assert 'pandas' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is due" in done.stderr

@@ -31,6 +31,7 @@ from warehouse_ml.evaluation.names import METRICS
 from warehouse_ml.example import write_flights
 from warehouse_ml.functions.signatures import SIGNATURES
 from warehouse_ml.options import ESTIMATORS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
+from warehouse_ml.portability import RULES
 from warehouse_ml.registry import Alias, Registry
 from warehouse_ml.registry.aliases import LEDGER_SCHEMA
 from warehouse_ml.registry.version import INDEX_SCHEMA
@@ -53,6 +54,7 @@ ORDER = (
     "docs/replay.md",
     "docs/format.md",
     "docs/experiments.md",
+    "docs/portability.md",
     "docs/bigquery.md",
     "docs/engines.md",
     "docs/cli.md",
@@ -436,6 +438,21 @@ def macros_table() -> str:
     return "\n" + "\n".join(lines) + "\n\n"
 
 
+def portability_table() -> str:
+    """What the user's own SQL is told about."""
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|")
+
+    lines = ["| code | construct | what comes of it | refused by | instead |", "|---|---|---|---|---|"]
+    for rule in RULES.values():
+        refused = ", ".join(sorted(rule.refused_by)) if len(rule.refused_by) < 2 else "the other one"
+        lines.append(
+            f"| `{rule.code}` | `` {cell(rule.construct)} `` | {cell(rule.why)} | {refused} | `` {cell(rule.fix)} `` |"
+        )
+    return "\n" + "\n".join(lines) + "\n\n"
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "help": help_text,
     "options": options_table,
@@ -444,6 +461,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "kept_estimators": lambda: estimators_table(is_kept=True),
     "tables": tables_list,
     "macros": macros_table,
+    "portability": portability_table,
 }
 
 

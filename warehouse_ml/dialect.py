@@ -185,7 +185,7 @@ class _MlParser(Parser):
         return ExportModel(this=name, options=options)
 
 
-class _DuckDBParser(_MlParser, DuckDBParser):
+class WmlDuckDBParser(_MlParser, DuckDBParser):
     """Reads OPTIONS as properties."""
 
     PROPERTY_PARSERS: ClassVar = {
@@ -194,7 +194,7 @@ class _DuckDBParser(_MlParser, DuckDBParser):
     }
 
 
-class _BigQueryParser(_MlParser, BigQueryParser):
+class WmlBigQueryParser(_MlParser, BigQueryParser):
     """Knows OPTIONS from BigQuery itself."""
 
 
@@ -206,7 +206,7 @@ class WmlDuckDB(DuckDB):
 
         KEYWORDS: ClassVar = {**DuckDB.Tokenizer.KEYWORDS, "MODEL": TokenType.MODEL}
 
-    Parser = _DuckDBParser
+    Parser = WmlDuckDBParser
 
 
 class WmlBigQuery(BigQuery):
@@ -217,7 +217,7 @@ class WmlBigQuery(BigQuery):
 
         KEYWORDS: ClassVar = {**BigQuery.Tokenizer.KEYWORDS, "MODEL": TokenType.MODEL}
 
-    Parser = _BigQueryParser
+    Parser = WmlBigQueryParser
 
 
 _DIALECTS: dict[str, type[Dialect]] = {"duckdb": WmlDuckDB, "bigquery": WmlBigQuery}

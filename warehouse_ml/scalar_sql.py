@@ -161,6 +161,8 @@ def _elements_of(select: exp.Select) -> set[str]:
 
 def _is_of_elements(node: exp.Expr) -> bool:
     """Whether a node is, or is a part of, a query that reads elements and nothing else."""
+    if isinstance(node, exp.Unnest) and isinstance(node.parent, exp.In):
+        return True
     inner = node.this if isinstance(node, exp.Subquery) else node
     select = inner if isinstance(inner, exp.Select) else node.find_ancestor(exp.Select)
     return select is not None and select.find(exp.Unnest) is not None and select.find(exp.Table) is None

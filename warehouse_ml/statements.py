@@ -19,7 +19,7 @@ from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundEr
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import CHAMPION, Alias
 from warehouse_ml.session import Session
-from warehouse_ml.training import Subject, train
+from warehouse_ml.training import Subject, max_training_rows, train
 
 __all__ = ["Done", "is_model_statement", "run_statement"]
 
@@ -105,7 +105,8 @@ def _create(
     def read() -> Subject:
         definition = read_definition(text, name=name, place=place, engine=session.warehouse.engine)
         definition_hash = hashlib.sha256(definition.text.encode()).hexdigest()
-        return Subject(definition, definition_hash, {}, session.project.root)
+        most = max_training_rows(session.catalog.target)
+        return Subject(definition, definition_hash, {}, session.project.root, max_rows=most)
 
     trained = train(session.warehouse, session.registry, name, read, as_of, promote="always", on_step=on_step)
     number = trained.version.version

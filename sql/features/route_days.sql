@@ -47,7 +47,7 @@ final as (
             days.carrier,
             days.origin,
             days.dest
-        order by days.day_number
+        order by days.day_number asc nulls last
         range between 27 preceding and current row
     )
 )

@@ -128,10 +128,12 @@ def _bigquery(settings: BigQuerySettings, patience: Patience, missing: Mapping[s
     try:
         for name in names:
             made = Dataset(name)
-            made.location = settings.location
-            # Whatever happens to this process, nothing is left behind for longer.
-            made.default_table_expiration_ms = 3_600_000
-            client.create_dataset(made)
+            if settings.location:
+                made.location = settings.location
+            if not settings.endpoint:
+                # Whatever happens to this process, nothing is left behind for longer.
+                made.default_table_expiration_ms = 3_600_000
+            client.create_dataset(made, timeout=30)
         yield engine
         engine.close()
     finally:

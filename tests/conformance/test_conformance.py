@@ -482,3 +482,14 @@ class TestFiles:
             found = warehouse.fetch(sql).sort_by("id").to_pylist()
             assert len(found) == n
             assert found[0] == {"id": 1, "name": "a", "x": 0.5}
+
+    def test_who_only_reads_has_files_too_and_changes_nothing(self, engine: Engine, tmp_path: Path) -> None:
+        make_schema(engine.open())
+        warehouse = engine.open(read_only=True)
+        path = tmp_path / "rows.parquet"
+        pq.write_table(pa.table({"id": [1, 2]}), path)
+        sql = engine.sql("select id from {{ read_parquet(path) }}", path=warehouse.parquet(path))
+        assert warehouse.fetch(sql).num_rows == 2
+        sql = engine.sql("select id from {{ read_file(path) }}", path=path.as_posix())
+        assert warehouse.fetch(sql).num_rows == 2
+        assert (warehouse.kinds(), warehouse.kinds("wml")) == ({}, {})

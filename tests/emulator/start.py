@@ -66,7 +66,7 @@ def make_environment() -> Path:
     if not folder.exists():
         staged = folder.with_name(f".{folder.name}-{os.getpid()}")
         uv = [sys.executable, "-m", "uv"] if _has_uv_module() else ["uv"]
-        subprocess.run([*uv, "venv", "--quiet", "--relocatable", str(staged)], check=True)
+        subprocess.run([*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(staged)], check=True)
         command = [*uv, "pip", "install", "--quiet", "--no-config", "--python", str(staged / "bin" / "python"), *PINS]
         subprocess.run(command, check=True)
         staged.rename(folder)

@@ -96,6 +96,19 @@ def test_changed_content_replaces_the_rows_of_the_same_as_of(run, warehouse, col
     assert len(table(warehouse, "metrics")) == n_rows
 
 
+@pytest.mark.parametrize("column", ["score", "label", "origin", "sample_weight"])
+def test_values_that_change_places_reopen_a_window(run, column):
+    rows = binary_rows(100, seed=25)
+    rows["sample_weight"] = [1.0 + i % 3 for i in range(100)]
+    config = {"slices": ["origin"], "min_slice_size": 0}
+    run(rows, **config)
+    assert run(rows, **config) == []
+    values = list(rows[column])
+    other = next(i for i in range(1, 100) if values[i] != values[0])
+    values[0], values[other] = values[other], values[0]
+    assert len(run({**rows, column: values}, **config)) == 1
+
+
 def test_another_definition_evaluates_again(run):
     rows = binary_rows(50, seed=22)
     run(rows)

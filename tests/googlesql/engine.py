@@ -125,14 +125,21 @@ class GoogleSql:
         del language.enabled_language_features[:]
         language.enabled_language_features.extend(kept)
         self._language = language
+        self._resolved: set[Any] = set()
 
-    def analyze(
-        self, sql: str, tables: Mapping[Name, Content], parameters: Mapping[str, Any] | None = None
-    ) -> service.AnalyzeResponse:
-        """Resolve a statement's names and types without running it."""
+    def analyze(self, sql: str, tables: Mapping[Name, Content], parameters: Mapping[str, Any] | None = None) -> None:
+        """Resolve a statement's names and types without running it; what was resolved before is not again."""
+        shapes = tuple(
+            (name, tuple((column, kind.SerializeToString()) for column, kind in content.columns))
+            for name, content in sorted(tables.items())
+        )
+        asked = (sql, shapes, tuple(sorted((parameters or {}).keys())))
+        if asked in self._resolved:
+            return
         request = service.AnalyzeRequest(sql_statement=sql)
         self._equip(request, tables, parameters, nested=True)
-        return self._call("Analyze", request, service.AnalyzeResponse)
+        self._call("Analyze", request, service.AnalyzeResponse)
+        self._resolved.add(asked)
 
     def evaluate(
         self, sql: str, tables: Mapping[Name, Content], parameters: Mapping[str, Any] | None = None

@@ -10,9 +10,9 @@ from warehouse_ml import templates
 PACKAGE = Path(templates.__file__).parent
 
 NOT_SENT = {
-    "functions/install.sql": "no table function of any relation's columns can be made on BigQuery",
-    "functions/too_large.sql": "no table function of any relation's columns can be made on BigQuery",
-    "functions/uninstall.sql": "no table function of any relation's columns can be made on BigQuery",
+    "functions/install.sql": "made on DuckDB alone: a table function of BigQuery hands on declared columns only",
+    "functions/too_large.sql": "made on DuckDB alone: a table function of BigQuery hands on declared columns only",
+    "functions/uninstall.sql": "made on DuckDB alone: a table function of BigQuery hands on declared columns only",
     "example/build_data.sql": "makes the example's data files, on DuckDB, before it is shipped",
 }
 """Files that no warehouse but DuckDB is ever sent, with the reason."""

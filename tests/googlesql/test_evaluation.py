@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ PROVES = tuple(
 N_ROWS = 160
 AS_OF = FIRST_DAY + dt.timedelta(days=40)
 TABLES = ("evaluations", "metrics", "calibration", "metric_cells", "comparisons", "fairness", "disparities")
-HASHES = ("content_hash", "rows_hash")
+# Hashes are each engine's own; a name that counts up would tell two evaluations of the same rows apart.
+NAMELESS = ("content_hash", "rows_hash", "evaluation", "evaluation_id")
+_NUMBERS = itertools.count()
 
 
 def requests(task: str, seed: int = 5, n_versions: int = 1) -> dict[str, Any]:
@@ -114,39 +117,49 @@ def requests(task: str, seed: int = 5, n_versions: int = 1) -> dict[str, Any]:
     return rows
 
 
-def both_warehouses() -> tuple[DuckDBWarehouse, GoogleSqlWarehouse]:
+@pytest.fixture(scope="module")
+def engines() -> Iterator[tuple[Warehouse, Warehouse]]:
+    """A warehouse of each engine with the toolkit's tables; each test evaluates under a name of its own."""
     ours, theirs = DuckDBWarehouse(), GoogleSqlWarehouse()
     for warehouse in (ours, theirs):
         ensure_tables(warehouse)
-    return ours, theirs
+    yield ours, theirs
+    ours.close()
 
 
 def evaluated_alike(
-    rows: Mapping[str, Any], config: Mapping[str, Any], *, tables: tuple[str, ...] = TABLES, n_runs: int = 1
+    engines: tuple[Warehouse, Warehouse],
+    rows: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    tables: tuple[str, ...] = TABLES,
+    n_runs: int = 1,
 ) -> dict[str, list[dict[str, Any]]]:
     """Evaluate on both engines, compare every row that is written, and return those of DuckDB."""
-    ours, theirs = both_warehouses()
-    table = pa.table({name: pa.array(values) for name, values in rows.items()})
-    for warehouse in (ours, theirs):
+    name = f"evaluation_{next(_NUMBERS)}"
+    table = pa.table({column: pa.array(values) for column, values in rows.items()})
+    for warehouse in engines:
         warehouse.load(Relation("joined_rows"), table)
-        for _ in range(n_runs):
-            evaluate(warehouse, make_spec(**config), "select * from joined_rows", as_of=AS_OF, restate=n_runs > 1)
-    found = {name: written(ours, name) for name in tables}
-    for name in tables:
-        same_rows(found[name], written(theirs, name))
-    ours.close()
-    return found
+        for run in range(n_runs):
+            found = evaluate(
+                warehouse, make_spec(name=name, **config), "select * from joined_rows", as_of=AS_OF, restate=run > 0
+            )
+            assert found
+    ours, theirs = ({table: written(warehouse, table, name) for table in tables} for warehouse in engines)
+    for table_name in tables:
+        same_rows(ours[table_name], theirs[table_name])
+    return ours
 
 
-def written(warehouse: Warehouse, name: str) -> list[dict[str, Any]]:
-    rows = warehouse.fetch(f"select * from wml.{name}")
+def written(warehouse: Warehouse, table: str, name: str) -> list[dict[str, Any]]:
+    rows = warehouse.fetch(f"select * from wml.{table} where evaluation = '{name}'")
     columns = [
         column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
         for column in rows.columns
     ]
     # Each engine has fingerprints of its own, and writes a double down in its own way before it is hashed.
     plain = pa.Table.from_arrays(columns, rows.column_names).to_pylist()
-    return [{key: value for key, value in row.items() if key not in HASHES} for row in plain]
+    return [{key: value for key, value in row.items() if key not in NAMELESS} for row in plain]
 
 
 COST = {"cost": {"counts": "5 * false_negatives + false_positives", "better": "lower", "low": 0}}
@@ -164,11 +177,13 @@ MINUTES = {"minutes": {"rows": "minutes", "better": "lower"}}
         ("multiclass", True, {"window": "month", "slices": ["region"]}),
     ],
 )
-def test_an_evaluation_is_the_same(task: str, is_weighted: bool, config: dict[str, Any]) -> None:
+def test_an_evaluation_is_the_same(
+    engines: tuple[Warehouse, Warehouse], task: str, is_weighted: bool, config: dict[str, Any]
+) -> None:
     rows = requests(task)
     if is_weighted:
         rows["sample_weight"] = np.round(np.random.default_rng(2).random(N_ROWS) * 3, 1).tolist()
-    found = evaluated_alike(rows, {"task": task, **config})
+    found = evaluated_alike(engines, rows, {"task": task, **config})
     assert found["evaluations"]
     assert found["metrics"]
     assert found["metric_cells"]
@@ -176,29 +191,33 @@ def test_an_evaluation_is_the_same(task: str, is_weighted: bool, config: dict[st
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
-def test_versions_are_compared_alike(task: str) -> None:
+def test_versions_are_compared_alike(engines: tuple[Warehouse, Warehouse], task: str) -> None:
     found = evaluated_alike(
-        requests(task, n_versions=2), {"task": task, "model": "late", "slices": ["region"], "window": "month"}, n_runs=2
+        engines,
+        requests(task, n_versions=2),
+        {"task": task, "model": "late", "slices": ["region"], "window": "month"},
+        n_runs=2,
     )
     assert found["comparisons"]
 
 
-def test_scores_without_ties_and_other_keys_rank_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_without_ties_and_other_keys_rank_alike(
+    engines: tuple[Warehouse, Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = requests("binary")
     rows["score"] = np.random.default_rng(3).permutation(N_ROWS) / N_ROWS
     rows["label"] = [label or False for label in rows["label"]]
     config = {"slices": ["sex", "region"], "min_slice_size": 0}
-    found = evaluated_alike(rows, config, tables=("metrics",))
+    found = evaluated_alike(engines, rows, config, tables=("metrics",))
     monkeypatch.setattr(ranking_module, "_NARROW_BITS", 8)
     monkeypatch.setattr(ranking_module, "_MOST_SORTED", N_ROWS)
-    same_rows(found["metrics"], evaluated_alike(rows, config, tables=("metrics",))["metrics"])
+    same_rows(found["metrics"], evaluated_alike(engines, rows, config, tables=("metrics",))["metrics"])
 
 
-def test_what_is_measured_of_a_query_is_the_same() -> None:
-    ours, theirs = both_warehouses()
-    for warehouse in (ours, theirs):
+def test_what_is_measured_of_a_query_is_the_same(engines: tuple[Warehouse, Warehouse]) -> None:
+    for warehouse in engines:
         warehouse.load(Relation("joined_rows"), pa.table(requests("binary")))
-    found = [measure(warehouse, "select * from joined_rows", task="binary") for warehouse in (ours, theirs)]
+    found = [measure(warehouse, "select * from joined_rows", task="binary") for warehouse in engines]
     assert found[0].keys() == found[1].keys()
     assert found[0] == pytest.approx(found[1], rel=1e-9, nan_ok=True)
 
@@ -208,20 +227,20 @@ def test_what_is_measured_of_a_query_is_the_same() -> None:
     [
         {"request_id": None},
         {"score": 1.5},
-        {"sample_weight": -1.0},
+        {"sample_weight": -1.5},
         {"request_id": "r1"},
         {"label_known_at": FIRST_DAY - dt.timedelta(days=9)},
     ],
 )
-def test_bad_rows_are_refused_with_the_same_words(bad: dict[str, Any]) -> None:
+def test_bad_rows_are_refused_with_the_same_words(engines: tuple[Warehouse, Warehouse], bad: dict[str, Any]) -> None:
     rows = {**requests("binary"), "sample_weight": [1.0] * N_ROWS}
     for name, value in bad.items():
         rows[name] = [*rows[name][:7], value, *rows[name][8:]]
     rows["label"] = [label or False for label in rows["label"]]
     told = []
-    for warehouse in both_warehouses():
+    for warehouse in engines:
         warehouse.load(Relation("joined_rows"), pa.table(rows))
         with pytest.raises(Exception, match="request") as raised:
-            evaluate(warehouse, make_spec(), "select * from joined_rows", as_of=AS_OF)
+            evaluate(warehouse, make_spec(name="bad"), "select * from joined_rows", as_of=AS_OF)
         told.append(str(raised.value))
     assert told[0].replace(".000000", "") == told[1].replace(".000000", "")

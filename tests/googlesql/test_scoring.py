@@ -212,3 +212,24 @@ def test_types_that_only_bigquery_has(theirs: GoogleSqlWarehouse) -> None:
     assert theirs.fetch(query.sql(dialect="bigquery")).to_pylist() == [
         {"wml_x0": instant, "wml_x1": 1.25, "wml_x2": -2.5}
     ]
+
+
+def test_what_bigquery_is_asked_is_shorter_than_it_takes(theirs: GoogleSqlWarehouse) -> None:
+    from sqlglot import exp
+
+    from warehouse_ml.scoring import compile_scoring, scoring_path
+
+    def of(n_categories: int, n_classes: int) -> Parameters:
+        names = tuple(sorted(f"category {row}" for row in range(n_categories)))
+        feature = FittedFeature("name", "category", "one_hot", categories=names)
+        weights = ((tuple(float(row) / 7 for row in range(n_categories)),),) * n_classes
+        classes = tuple(f"class {row:03}" for row in range(n_classes))
+        linear = Linear((0.0,) * n_classes, weights, ((0.0,),) * n_classes)
+        return Parameters("LOGISTIC_REG", "multiclass", "y", "VARCHAR", classes, (feature,), linear)
+
+    small, large_one = of(500, 20), of(5_000, 20)
+    assert scoring_path(small, engine="bigquery") == "sql"
+    assert scoring_path(large_one, engine="bigquery") == "arrow"
+    assert scoring_path(large_one) == "sql"
+    assert len(compile_scoring(small, exp.to_table("asked")).sql(dialect="bigquery")) < 1_000_000
+    assert len(compile_scoring(large_one, exp.to_table("asked")).sql(dialect="bigquery")) > 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,8 @@ def command(files: tuple[Path, ...], target: str | None, level: str, output: str
     """Tell what another engine refuses or reads differently, in the project's own SQL or in FILES.
 
     Nothing runs: the files are rendered and read. What a macro writes is not looked at. Exits with 1 if there is
-    something at the level asked. docs/portability.md lists every construct.
+    something at the level asked. docs/portability.md lists every construct. Of models, what trains without an error
+    and is wrong all the same is told, too.
     """
     from warehouse_ml.catalog import Catalog
     from warehouse_ml.portability import LEVELS
@@ -46,18 +48,48 @@ def command(files: tuple[Path, ...], target: str | None, level: str, output: str
     chosen = settings.target(None)
     catalog = Catalog(settings, chosen)
     refusing = frozenset({_engine(settings, target)}) if target else frozenset()
-    found = [
-        finding
-        for finding in _findings(catalog, chosen.engine, files, refusing)
-        if LEVELS.index(finding.level) >= LEVELS.index(level)
-    ]
-    print_rows([finding.row() for finding in found], output, list(COLUMNS))
-    n_files = len({finding.place.partition(":")[0] for finding in found})
-    note(f"{len(found)} found in {n_files} files" if found else "nothing found")
+    rows = [finding.row() for finding in _findings(catalog, chosen.engine, files, refusing)]
+    rows += _traps(catalog, chosen.engine, files)
+    found = [row for row in rows if LEVELS.index(row["level"]) >= LEVELS.index(level)]
+    print_rows(found, output, list(COLUMNS))
+    n_files = len({row["place"].partition(":")[0] for row in found})
+    note(f"{len(found)} found in {n_files} file{_s(n_files)}" if found else "nothing found")
     return 1 if found else 0
 
 
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"
+
+
+_CLOCK = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 COLUMNS = ("level", "code", "place", "construct", "why", "fix")
+
+
+def _traps(catalog: Catalog, engine: str, files: tuple[Path, ...]) -> list[dict[str, str]]:
+    """Return what wml train would warn of, as far as the statements show it."""
+    from warehouse_ml.catalog import Clock
+    from warehouse_ml.definition import read_definition
+    from warehouse_ml.lint import lint
+
+    rows = []
+    asked = {file.resolve() for file in files}
+    for node in catalog.of_kind("model"):
+        if asked and (catalog.project.root / node.place).resolve() not in asked:
+            continue
+        source = catalog.source_text(node, Clock(_CLOCK, _CLOCK))
+        definition = read_definition(source.text, name=node.name, place=node.place, source=source, engine=engine)
+        rows += [
+            {
+                "level": "warning",
+                "code": finding.trap,
+                "place": finding.place,
+                "construct": finding.what,
+                "why": finding.why,
+                "fix": finding.fix,
+            }
+            for finding in lint(definition, node.config)
+        ]
+    return rows
 
 
 def _engine(settings: Project, target: str) -> str:

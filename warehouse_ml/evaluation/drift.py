@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from warehouse_ml.columns import table_of
 from warehouse_ml.errors import DefinitionError, did_you_mean
 from warehouse_ml.evaluation.drift_pieces import SHARES, UNCUT, Pieces, cut
+from warehouse_ml.evaluation.drift_tables import edge_rows, piece_rows, told
 from warehouse_ml.evaluation.join import JoinColumns
 from warehouse_ml.evaluation.spec import EvaluationSpec
 from warehouse_ml.templates import statement
@@ -37,24 +37,6 @@ _SCRATCH = (
     *(f"{side}_{of}" for side in (_REFERENCE, _CURRENT) for of in (_INPUTS, _OUTPUTS, _COUNTED)),
     *(_PIECES, _EDGES, _CELLS, _OPEN, _PICKED, _WALKED, _SCORES, _TOLD),
 )
-
-_BINS = {
-    "numeric": "10 quantile bins of the reference and one of nulls",
-    "categorical": "one bin a value and one of nulls",
-}
-_EXACT = "exact; of the rows that are not null"
-# Metric: method behind the bins, and threshold. 0.3 is BigQuery's, 0.2 the usual one for psi; for the others none is.
-_BINNED = {
-    "psi": ("natural logarithm; shares of rows, at least 0.0001 each", 0.2),
-    "jensen_shannon_divergence": ("logarithm to base 2; shares of rows", 0.3),
-    "l_infinity": ("largest difference of shares of rows", 0.3),
-    "chi_square": ("Pearson's statistic of homogeneity, without correction; degrees of freedom ", None),
-}
-_ORDERED = {
-    "kolmogorov_smirnov": "largest difference of the distribution functions",
-    "wasserstein": "first order; in the unit of the input",
-    "wasserstein_standardized": "first order; over the standard deviation of the reference",
-}
 
 _MOST_KEPT_BYTES = 600_000_000
 
@@ -321,9 +303,9 @@ class _Step:
             self._run("drift_rows.sql", rows.parameters, table=table, columns=columns, rows_sql=rows.sql)
             current += columns
         self._run("drift_counted.sql", table=f"{_CURRENT}_{_COUNTED}", columns=current, unit=unit)
-        warehouse.load(Relation(_PIECES), _piece_rows(self.pieces), temporary=True)
-        warehouse.load(Relation(_EDGES), _edge_rows(self.pieces), temporary=True)
-        warehouse.load(Relation(_TOLD), _told(self._columns), temporary=True)
+        warehouse.load(Relation(_PIECES), piece_rows(self.pieces), temporary=True)
+        warehouse.load(Relation(_EDGES), edge_rows(self.pieces), temporary=True)
+        warehouse.load(Relation(_TOLD), told(self._columns), temporary=True)
         self._run("drift_cells.sql")
         placed = [column for column in current if column["pieces"]]
         if placed:
@@ -368,41 +350,6 @@ class _Step:
 
     def _statement(self, file: str, names: Mapping[str, Any]) -> str:
         return statement(__package__, file, self._warehouse.engine, **{**self._names, **names})
-
-
-def _piece_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
-    rows = [row for column, cut_at in pieces.items() for row in cut_at.piece_rows(column)]
-    whole, real = ("input", "piece", "tenth"), ("first_cell", "n_cells", "start", "width", "origin", "stddev")
-    return _table(rows, whole=whole, real=real, text=("form",))
-
-
-def _edge_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
-    rows = [row for column, cut_at in pieces.items() for row in cut_at.edge_rows(column)]
-    return _table(rows, whole=("input", "tenth", "cell"), real=("edge",))
-
-
-def _told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return what is told of a metric beside its value: one row for each column and metric that it has."""
-    rows = []
-    for column in columns:
-        told = {metric: (f"{_BINS[column['kind']]}; {how}", limit) for metric, (how, limit) in _BINNED.items()}
-        if column["kind"] == "numeric":
-            told |= {metric: (f"{_EXACT}; {how}", None) for metric, how in _ORDERED.items()}
-        shown = {name: column[name] for name in ("name", "part", "importance")}
-        rows += [
-            {"input": column["index"], "metric": metric, "method": method, "threshold": limit, **shown}
-            for metric, (method, limit) in told.items()
-        ]
-    return _table(rows, whole=("input",), real=("threshold", "importance"), text=("metric", "method", "name", "part"))
-
-
-def _table(
-    rows: list[dict[str, Any]], *, whole: Sequence[str] = (), real: Sequence[str] = (), text: Sequence[str] = ()
-) -> pa.Table:
-    import pyarrow as pa
-
-    types = dict.fromkeys(whole, pa.int64()) | dict.fromkeys(real, pa.float64()) | dict.fromkeys(text, pa.string())
-    return table_of({name: [row.get(name) for row in rows] for name in types}, pa.schema(list(types.items())))
 
 
 def _drop(warehouse: Warehouse, table: str) -> None:

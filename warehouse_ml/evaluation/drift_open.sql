@@ -4,7 +4,7 @@
 -- null:  none
 {{ create_scratch('wml_drift_open') }}
 select
-    {{ as_int('row_number() over cells_in_order') }} as place,
+    {{ as_int('row_number() over (order by cells.unit, cells.input, cells.position)') }} as place,
     cells.unit,
     cells.input,
     {{ as_small_int('cells.position') }} as cell,

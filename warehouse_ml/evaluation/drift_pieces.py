@@ -144,16 +144,18 @@ class Pieces:
     def edge_rows(self, column: int) -> list[dict[str, Any]]:
         """Return the rows of ``wml_drift_edges``: of a column whose numbers stand in cells, where its tenths end."""
         return [
-            {"input": column, "tenth": tenth, "edge": edge, "cell": self._piece(edge).cell(edge)}
+            {"input": column, "tenth": tenth, "edge": edge, "cell": self.cell(edge)}
             for tenth, edge in enumerate(self.edges, start=1)
             if self.pieces
         ]
 
-    def _piece(self, value: float) -> Piece:
-        for piece in self.pieces:
-            if piece.end is None or value < piece.end or (value == piece.end and not piece.is_open):
-                return piece
-        raise AssertionError("the last piece has no upper end")
+    def cell(self, value: float) -> int:
+        """Return the cell of a value."""
+        above = (
+            piece.end is None or value < piece.end or (value == piece.end and not piece.is_open)
+            for piece in self.pieces
+        )
+        return next(piece for piece, is_there in zip(self.pieces, above, strict=True) if is_there).cell(value)
 
 
 UNCUT = Pieces((), (), None)
@@ -179,11 +181,11 @@ def cut(profile: Mapping[str, Any]) -> Pieces:
     quantiles = _Quantiles(values, shares, n_cells=max(_FEWEST_CELLS, min(_MOST_CELLS, n_rows // _ROWS_PER_CELL)))
     # A value that is a quantile twice stands alone: it would make one cell of a large part of the rows.
     alone = {value for value, n in Counter(values).items() if n > 1}
-    pieces: tuple[Piece, ...] = ()
-    if len(alone) <= 1:
-        pieces = tuple(_pieces(quantiles, sorted(alone) or [edges[4]], alone))
-    if not pieces or quantiles.unevenness(pieces) > _MOST_UNEVEN:
-        pieces = tuple(_pieces(quantiles, sorted({*edges, *alone}), alone))
+    few = sorted(alone) if len(alone) == 1 else [edges[4], *alone]
+    for ends in (few, [edges[1], edges[4], edges[7], *alone], [*edges, *alone]):
+        pieces = tuple(_pieces(quantiles, sorted({*ends}), alone))
+        if quantiles.unevenness(pieces) <= _MOST_UNEVEN:
+            break
     return Pieces(pieces, edges, stddev)
 
 
@@ -195,25 +197,28 @@ class _Quantiles:
     shares: Sequence[float]
     n_cells: int
 
-    def share(self, value: float) -> float:
-        """The share of rows up to one of the values."""
-        return max(share for at, share in zip(self.values, self.shares, strict=True) if at == value)
+    def share(self, value: float, *, is_below: bool = False) -> float:
+        """Return the share of rows up to one of the values, or about that below it."""
+        found = [share for at, share in zip(self.values, self.shares, strict=True) if at == value]
+        return min(found) if is_below else max(found)
 
     def value(self, share: float) -> float:
-        """A value that about this share of the rows does not exceed."""
+        """Return a value that about this share of the rows does not exceed."""
         after = max(1, bisect_left(self.shares, share))
         low, high = self.shares[after - 1], self.shares[after]
         part = (share - low) / (high - low)
         return self.values[after - 1] * (1 - part) + self.values[after] * part
 
     def unevenness(self, pieces: Sequence[Piece]) -> float:
-        """How many times more rows the cell of a row holds, on average, than if all cells held as many."""
+        """Return how many times more rows the cell of a row holds, on average, than if all cells held as many."""
         column = Pieces(tuple(pieces), (), None)
         found = 0.0
+        alone = {piece.start for piece in pieces if piece.form == "value"}
         pairs = itertools.pairwise(zip(self.values, self.shares, strict=True))
         for (low, before), (high, after) in pairs:
-            if low < high:
-                n_cells = max(1, column._piece(high).cell(high) - column._piece(low).cell(low))
+            # Below a value that stands alone, most of these rows are of that value.
+            if low < high and high not in alone:
+                n_cells = max(1, column.cell(high) - column.cell(low))
                 found += (after - before) ** 2 / n_cells
         return found * self.n_cells
 
@@ -236,16 +241,15 @@ def _pieces(quantiles: _Quantiles, ends: Sequence[float], alone: set[float]) -> 
 
     before, share = None, 0.0
     for end in ends:
-        reached = quantiles.share(end)
+        reached = quantiles.share(end, is_below=end in alone)
         if before is None:
-            yield piece(
-                "below", end, end, reached, _distance(end - quantiles.value(reached / 2), end - quantiles.values[0])
-            )
+            half = end - quantiles.value(reached / 2)
+            yield piece("below", end, end, reached, _distance(half, end - quantiles.values[0]))
         else:
             yield piece("between", before, end, reached - share, end - before)
         if end in alone:
             yield piece("value", end, end, 0.0, None)
-        before, share = end, reached
+        before, share = end, quantiles.share(end)
     last = ends[-1]
     half = quantiles.value((1 + share) / 2) - last
     yield piece("above", last, None, 1 - share, _distance(half, quantiles.values[-1] - last))

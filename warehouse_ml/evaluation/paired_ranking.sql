@@ -33,7 +33,7 @@ sliced as (
     {% for slice in slices %}
     select
         slices.slice_id,
-        paired.label,
+        {{ as_int('paired.label') }} as label,
         paired.score,
         paired.other_score
     from wml_paired as paired

@@ -41,7 +41,7 @@ def rank(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
     """
     steps.run("ranking_slices.sql")
     if columns.has_weight:
-        every = {"some": list(range(1 + len(spec.groupings))), "first_slice": 0, "last_slice": 2**62}
+        every: dict[str, Any] = {"some": list(range(1 + len(spec.groupings))), "first_slice": 0, "last_slice": 2**62}
         steps.run("ranking_members.sql", **every)
         steps.run("ranking_weighted.sql")
         return

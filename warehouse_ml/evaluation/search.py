@@ -29,7 +29,7 @@ _METRICS = {
     "multiclass": ["error_rate"],
 }
 _KEYS = "wml_search_keys"
-_SCRATCH = ("wml_search_asked", "wml_search_edges", "wml_search_cells", _KEYS)
+_SCRATCH = ("wml_search_asked", "wml_search_edges", "wml_search_values", "wml_search_coded", "wml_search_cells", _KEYS)
 _OWN = ("request_id", "requested_at", "score", "prediction", "label", "label_known_at", "model_version")
 
 
@@ -97,6 +97,9 @@ def search_slices(
         names["names"] = [column["name"] for column in kept]
         names["slices"] = [{"names": [column["name"] for column in slice_]} for slice_ in slices]
         _run(warehouse, "search_edges.sql", names)
+        if not all(column["is_quartered"] for column in kept):
+            _run(warehouse, "search_values.sql", names)
+        _run(warehouse, "search_coded.sql", names)
         _run(warehouse, "search_cells.sql", names)
         parameters = {"as_of": as_of, "evaluation": spec.name, "model": spec.model}
         _run(warehouse, "write_search.sql", names, {**parameters, "min_slice_size": spec.min_slice_size})
@@ -124,7 +127,7 @@ def _columns(spec: EvaluationSpec, types: Mapping[str, str]) -> list[dict[str, A
             hint="name those that matter: search=[...]",
         )
     return [
-        {"column": name, "name": f"searched_{index}", "is_numeric": is_number(types[name])}
+        {"column": name, "index": index, "name": f"searched_{index}", "is_numeric": is_number(types[name])}
         for index, name in enumerate(chosen)
     ]
 
@@ -135,17 +138,20 @@ def _keys(columns: Sequence[Mapping[str, Any]], slices: Sequence[Sequence[Mappin
 
     bits = {column["name"]: 1 << (len(columns) - 1 - index) for index, column in enumerate(columns)}
     everything = sum(bits.values())
-    rows = [{"mask": everything, "slice_key": "overall", "n_columns": 0, "position": 0}]
+    rows: list[dict[str, Any]] = [{"mask": everything, "slice_key": "overall", "n_columns": 0, "position": 0}]
     rows += [
         {
             "mask": everything - sum(bits[column["name"]] for column in slice_),
             "slice_key": ", ".join(column["column"] for column in slice_),
             "n_columns": len(slice_),
             "position": position,
+            **{f"{which}_input": column["index"] for which, column in zip(("first", "second"), slice_, strict=False)},
         }
         for position, slice_ in enumerate(slices, start=1)
     ]
-    return pa.Table.from_pylist(rows)
+    whole = ("mask", "n_columns", "position", "first_input", "second_input")
+    schema = pa.schema([*((name, pa.int64()) for name in whole), ("slice_key", pa.string())])
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def _run(

@@ -1,72 +1,132 @@
 -- grain: one row per unit and set of rows that a value of a column, or a pair of values, cuts out; all rows besides
 -- unit:  sums of losses less the means of search_edges.sql, and of their squares
 -- null:  second_* where the task has one loss only
--- Rows that two slices share, such as a city and the city in its country, make one slice: the shorter named.
+-- Rows that two slices share, such as a city and the city in its country, make one slice: the shorter named. Values are
+-- grouped by number, and named afterwards: each row is in hundreds of slices, and text takes three times as long to group.
+{% set has_values = columns | rejectattr('is_quartered') | list %}
 {{ create_scratch('wml_search_cells') }}
-with cut as (
+with grouped as (
     select
-        asked.unit,
-        asked.row_id,
-        asked.first_loss - edges.first_mean as first_loss,
-        asked.second_loss - edges.second_mean as second_loss,
-        {% for column in columns %}
-        {% if column.is_quartered %}
-        {% set edge = 'edges.edges_' ~ column.name %}
-        case
-            when asked.{{ column.name }} is null then '(null)'
-            {% for quartile in [1, 2, 3] %}
-            when asked.{{ column.name }} <= {{ element(edge, quartile) }} then
-                {% if quartile > 1 %}'> ' || {{ number_text(element(edge, quartile - 1)) }} || ' and ' || {% endif %}'<= ' || {{ number_text(element(edge, quartile)) }}
-            {% endfor %}
-            else '> ' || {{ number_text(element(edge, 3)) }}
-        end as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% elif column.is_numeric %}
-        coalesce({{ number_text('asked.' ~ column.name) }}, '(null)') as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% else %}
-        coalesce(asked.{{ column.name }}, '(null)') as {{ column.name }}{% if not loop.last %},{% endif %}
-
-        {% endif %}
-        {% endfor %}
-    from wml_search_asked as asked
-    inner join wml_search_edges as edges
-        on asked.unit = edges.unit
-),
-
-grouped as (
-    select
-        cut.unit,
+        coded.unit,
         {{ which_grouped(names) }} as mask,
-        {{ joined_text(names, ', ') }} as slice_value,
-        {{ as_double('count(*)') }} as n_rows,
-        sum(cut.row_id) as ids,
-        sum(cut.row_id * cut.row_id) as id_squares,
-        sum(cut.first_loss) as first_total,
-        sum(cut.first_loss * cut.first_loss) as first_squares,
-        sum(cut.second_loss) as second_total,
-        sum(cut.second_loss * cut.second_loss) as second_squares
-    from cut
+        {% for name in names %}
+        coded.{{ name }},
+        {% endfor %}
+        count(*) as n_rows,
+        sum(coded.fingerprint) as fingerprint,
+        sum(coded.first_loss) as first_total,
+        sum(coded.first_square) as first_squares,
+        {% if metrics | length > 1 %}
+        sum(coded.second_loss) as second_total,
+        sum(coded.second_square) as second_squares
+        {% else %}
+        {{ as_double('null') }} as second_total,
+        {{ as_double('null') }} as second_squares
+        {% endif %}
+    from wml_search_coded as coded
     group by grouping sets (
-        (cut.unit){% for slice in slices %},
-        (cut.unit, {% for name in slice.names %}cut.{{ name }}{% if not loop.last %}, {% endif %}{% endfor %}){% endfor %}
+        (coded.unit){% for slice in slices %},
+        (coded.unit, {% for name in slice.names %}coded.{{ name }}{% if not loop.last %}, {% endif %}{% endfor %}){% endfor %}
 
     )
+),
+
+-- What a code stands for; a quarter begins and ends elsewhere in each window.
+labels as {{ materialized() }} (
+    {% if has_values %}
+    select distinct
+        edges.unit,
+        search_values.input,
+        {{ as_int('search_values.code') }} as code,
+        search_values.label
+    from wml_search_values as search_values
+    cross join wml_search_edges as edges
+    {% endif %}
+    {% for column in columns if column.is_quartered %}
+    {% if has_values or not loop.first %}
+    union all
+    {% endif %}
+    {% set edge = 'edges.edges_' ~ column.name %}
+    select
+        edges.unit,
+        {{ as_int(column.index) }} as input,
+        quarters.quarter as code,
+        case quarters.quarter
+            when 1 then '<= ' || {{ number_text(element(edge, 1)) }}
+            when 2 then '> ' || {{ number_text(element(edge, 1)) }} || ' and <= ' || {{ number_text(element(edge, 2)) }}
+            when 3 then '> ' || {{ number_text(element(edge, 2)) }} || ' and <= ' || {{ number_text(element(edge, 3)) }}
+            else '> ' || {{ number_text(element(edge, 3)) }}
+        end as label
+    from wml_search_edges as edges
+    cross join (select 1 as quarter union all select 2 union all select 3 union all select 4) as quarters
+    {% endfor %}
+),
+
+keyed as (
+    select
+        grouped.unit,
+        slice_keys.slice_key,
+        slice_keys.n_columns,
+        slice_keys.position,
+        slice_keys.first_input,
+        slice_keys.second_input,
+        {% for which in ['first', 'second'] %}
+        case slice_keys.{{ which }}_input
+            {% for column in columns %}
+            when {{ column.index }} then {{ as_int('grouped.' ~ column.name) }}
+            {% endfor %}
+        end as {{ which }}_code,
+        {% endfor %}
+        grouped.n_rows,
+        grouped.fingerprint,
+        grouped.first_total,
+        grouped.first_squares,
+        grouped.second_total,
+        grouped.second_squares
+    from grouped
+    inner join wml_search_keys as slice_keys
+        on grouped.mask = slice_keys.mask
+),
+
+named as (
+    select
+        keyed.unit,
+        keyed.slice_key,
+        keyed.n_columns,
+        keyed.position,
+        {{ joined_text([
+            "case when keyed.first_code = 0 then '(null)' else first_labels.label end",
+            "case when keyed.second_code = 0 then '(null)' else second_labels.label end",
+        ], ', ') }} as slice_value,
+        keyed.n_rows,
+        keyed.fingerprint,
+        keyed.first_total,
+        keyed.first_squares,
+        keyed.second_total,
+        keyed.second_squares
+    from keyed
+    left join labels as first_labels
+        on keyed.unit = first_labels.unit
+        and keyed.first_input = first_labels.input
+        and keyed.first_code = first_labels.code
+    left join labels as second_labels
+        on keyed.unit = second_labels.unit
+        and keyed.second_input = second_labels.input
+        and keyed.second_code = second_labels.code
 )
 
 select
-    grouped.unit,
-    slice_keys.slice_key,
-    grouped.slice_value,
-    grouped.n_rows,
-    grouped.first_total,
-    grouped.first_squares,
-    grouped.second_total,
-    grouped.second_squares
-from grouped
-inner join wml_search_keys as slice_keys
-    on grouped.mask = slice_keys.mask
+    named.unit,
+    named.slice_key,
+    named.slice_value,
+    {{ as_double('named.n_rows') }} as n_rows,
+    named.first_total,
+    named.first_squares,
+    named.second_total,
+    named.second_squares
+from named
+where true
 qualify row_number() over (
-    partition by grouped.unit, grouped.n_rows, grouped.ids, grouped.id_squares
-    order by slice_keys.n_columns, slice_keys.position, grouped.slice_value
+    partition by named.unit, named.n_rows, named.fingerprint
+    order by named.n_columns, named.position, named.slice_value
 ) = 1

@@ -209,6 +209,7 @@ stretches as (
             -- After the last number of a column the functions are level.
             + case when cells.end_gap <> 0e0 then abs(cells.end_gap) * (cells.next_low - cells.high) else 0e0 end as area
     from wml_drift_cells as cells
+    where cells.end_gap is not null
     {% if has_cells %}
     union all
     select

@@ -141,10 +141,10 @@ def _by_distance(distances: exp.Expr, engine: str) -> exp.Expr:
     if engine != "duckdb":
         # No functions of lists there, but a query of a list is one.
         rows = exp.Unnest(expressions=[distances], alias=exp.TableAlias(columns=[pair]))
-        ordered = exp.select(*[nodes.projection(part, name) for name, part in parts.items()]).from_(rows)
+        pairs = exp.select(*[nodes.projection(part, name) for name, part in parts.items()]).from_(rows)
+        pairs.set("kind", "STRUCT")
         by = [exp.Ordered(this=parts[name].copy(), nulls_first=True) for name in reversed(_PAIR)]
-        ordered.set("kind", "STRUCT")
-        return exp.Array(expressions=[ordered.order_by(*by, copy=False)])
+        return exp.Array(expressions=[pairs.order_by(*by, copy=False)])
     turned = _struct(parts)
     ordered = exp.Anonymous(this="list_sort", expressions=[distances])
     return exp.Anonymous(this="list_transform", expressions=[ordered, exp.Lambda(this=turned, expressions=[pair])])

@@ -93,7 +93,9 @@ def check_text(
     for position, code in sorted(found):
         rule = RULES[code]
         refused_by = rule.refused_by if code != "syntax" else frozenset({engine})
-        is_refused = bool(refused_by & (refusing - {reading.engine}))
+        # Where each engine has words of its own, those of the language it is written in are not refused there.
+        own = {reading.engine} if len(refused_by) > 1 else set()
+        is_refused = bool(refused_by & (refusing - own))
         findings.append(Finding("error" if is_refused else rule.level, rule, at(position)))
     return findings
 

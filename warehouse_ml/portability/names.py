@@ -17,7 +17,8 @@ _BOTH = {
     **_each("date-trunc", "date_trunc"),
     **_each("date-diff", "date_diff"),
     **_each("concat", "concat"),
-    **_each("count-if", "count_if countif"),
+    "count_if": "count-if",
+    "countif": "countif",
 }
 
 _OWN: dict[str, dict[str, str]] = {
@@ -25,10 +26,11 @@ _OWN: dict[str, dict[str, str]] = {
         **_BOTH,
         **_each("median", "median mode quantile quantile_cont quantile_disc percentile_cont percentile_disc mad"),
         **_each("about-quantiles", "approx_quantile reservoir_quantile"),
-        **_each("arg-max", "arg_max arg_min argmax argmin max_by min_by first last list any_value_last"),
+        **_each("arg-max", "arg_max arg_min argmax argmin first last list any_value_last"),
         **_each("hash", "hash"),
         **_each("date-diff", "datediff date_sub datesub age"),
         **_each("date-trunc", "datetrunc time_bucket"),
+        **_each("time-text", "strftime strptime try_strptime"),
         **_each("epoch", "epoch epoch_ms epoch_us epoch_ns to_timestamp make_timestamp"),
         **_each("date-part", "year month day hour minute second quarter week weekofyear yearweek isoyear isodow"),
         **_each("date-part", "dayofweek weekday dayofmonth dayofyear dayname monthname date_part datepart last_day"),
@@ -62,12 +64,13 @@ _OWN: dict[str, dict[str, str]] = {
             "unix_seconds unix_millis unix_micros unix_date timestamp_seconds timestamp_millis timestamp_micros",
         ),
         **_each("regexp-match", "regexp_contains"),
+        **_each("time-text", "format_timestamp format_datetime format_date parse_timestamp parse_datetime parse_date"),
         **_each("struct-literal", "struct"),
         **_each("digest", "sha512 to_hex to_base64"),
         **_each("google-function", "safe_divide ieee_divide generate_array array_concat array_concat_agg safe_add"),
         **_each("google-function", "safe_subtract safe_multiply safe_negate json_value json_query parse_json"),
-        **_each("google-function", "to_json_string json_extract_scalar parse_timestamp format_timestamp parse_date"),
-        **_each("google-function", "format_date timestamp datetime array_length regexp_extract_all regexp_instr div"),
+        **_each("google-function", "to_json_string json_extract_scalar "),
+        **_each("google-function", "timestamp datetime array_length regexp_extract_all regexp_instr div"),
         **_each("google-function", "logical_and logical_or generate_uuid bit_count is_inf is_nan rand"),
         **_each("google-function", "generate_date_array generate_timestamp_array session_user byte_length char_length"),
     },
@@ -75,8 +78,12 @@ _OWN: dict[str, dict[str, str]] = {
 
 # What the other engine has as well, and means otherwise or not at all.
 _SHARED = {
-    "duckdb": "format last_day percentile_cont percentile_disc json_extract range row date_sub last first list flatten map",
-    "bigquery": "date_sub array_length array_concat to_base64 to_hex sha512 rand timestamp datetime json_value bit_count",
+    "duckdb": """
+        format last_day percentile_cont percentile_disc json_extract range row date_sub last first list flatten map
+    """,
+    "bigquery": """
+        date_sub array_length array_concat to_base64 to_hex sha512 rand timestamp datetime json_value bit_count
+    """,
 }
 
 

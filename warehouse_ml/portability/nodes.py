@@ -129,6 +129,8 @@ def _lambda(node: exp.Expr, reading: Reading) -> Found:
 def _unnest(node: exp.Expr, reading: Reading) -> Found:
     if reading.engine == "bigquery" and node.args.get("offset"):
         yield "array-query", node
+    elif reading.engine == "duckdb" and isinstance(node.parent, (exp.From, exp.Join)):
+        yield "unnest-alias", node
 
 
 def _type(node: exp.Expr, reading: Reading) -> Found:
@@ -163,14 +165,18 @@ def _is_real(node: exp.Expr) -> bool:
 
 
 def _arithmetic(node: exp.Expr, reading: Reading) -> Found:
-    if reading.engine == "duckdb" and _is_decimal(node.left) and _is_decimal(node.right):
+    if reading.engine == "duckdb" and all(_is_decimal(side) for side in _sides(node)):
         yield "decimal-literals", node
+
+
+def _sides(node: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+    return node.this, node.expression
 
 
 def _is_decimal(node: exp.Expr) -> bool:
     bare = node.unnest()
     if isinstance(bare, (exp.Add, exp.Sub, exp.Mul)):
-        return _is_decimal(bare.left) and _is_decimal(bare.right)
+        return all(_is_decimal(side) for side in _sides(bare))
     return isinstance(bare, exp.Literal) and not bare.is_string and "." in bare.name and "e" not in bare.name.lower()
 
 
@@ -210,13 +216,17 @@ def _window(node: exp.Expr, reading: Reading) -> Found:
         if isinstance(part, exp.Div) or (part.type is not None and part.type.this in exp.DataType.FLOAT_TYPES):
             yield "partition-by-double", part
     spec = node.args.get("spec")
-    if spec is not None and str(spec.args.get("kind")).upper() == "RANGE":
-        if any(isinstance(spec.args.get(side), exp.Interval) for side in ("start", "end")):
-            yield "range-interval", node
+    if spec is None or str(spec.args.get("kind")).upper() != "RANGE":
+        return
+    if any(isinstance(spec.args.get(side), exp.Interval) for side in ("start", "end")):
+        yield "range-interval", node
 
 
 def _interval(node: exp.Expr, reading: Reading) -> Found:
     unit = node.args.get("unit")
+    # BigQuery adds months to a date, and says itself that it adds none to an instant.
+    if reading.engine == "bigquery":
+        return
     if unit is not None and unit.name.upper().rstrip("S") in _MONTHS and isinstance(node.parent, (exp.Add, exp.Sub)):
         yield "interval-month", node.parent
 
@@ -238,7 +248,7 @@ def _substring(node: exp.Expr, reading: Reading) -> Found:
 
 
 def _joined(node: exp.Expr, reading: Reading) -> Found:
-    for side in (node.left, node.right):
+    for side in _sides(node):
         bare = side.unnest()
         is_number = isinstance(bare, exp.Literal) and not bare.is_string
         if is_number or (bare.type is not None and bare.type.this in exp.DataType.NUMERIC_TYPES):
@@ -246,7 +256,8 @@ def _joined(node: exp.Expr, reading: Reading) -> Found:
 
 
 def _compared(node: exp.Expr, reading: Reading) -> Found:
-    for one, other in ((node.left, node.right), (node.right, node.left)):
+    left, right = _sides(node)
+    for one, other in ((left, right), (right, left)):
         is_text = isinstance(one, exp.Literal) and one.is_string
         if is_text and other.type is not None and other.type.this in exp.DataType.NUMERIC_TYPES:
             yield "implicit-cast", node

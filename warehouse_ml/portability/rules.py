@@ -9,7 +9,7 @@ __all__ = ["LEVELS", "RULES", "Rule"]
 LEVELS = ("note", "warning", "error")
 """From what matters for special values only to what an engine refuses."""
 
-_ALSO_DUCKDB = frozenset({"duckdb", "bigquery"})
+_BOTH = frozenset({"duckdb", "bigquery"})
 _BIGQUERY = frozenset({"bigquery"})
 _DUCKDB = frozenset({"duckdb"})
 _NONE: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ _ALL = (
         "varchar, double, integer, timestamptz, float64, ...",
         "not the name of the type on every engine",
         "{{ type('string') }}: string, int, double, bool, timestamp or json",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "timestamp-type",
@@ -100,7 +100,7 @@ _ALL = (
         "try_cast, safe_cast",
         "each engine has but one of them",
         "{{ try_cast(x, 'double') }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "round-to-int",
@@ -150,7 +150,7 @@ _ALL = (
         "coalesce each of them",
         _NONE,
     ),
-    Rule("hash", "hash(x), farm_fingerprint(x)", "each engine has its own", "{{ hash_int(x) }}", _ALSO_DUCKDB),
+    Rule("hash", "hash(x), farm_fingerprint(x)", "each engine has its own", "{{ hash_int(x) }}", _BOTH),
     Rule("digest", "md5(x), sha256(x)", "text on DuckDB, bytes on BigQuery", "{{ hash_text(x) }}", _NONE),
     # aggregates and windows
     Rule(
@@ -159,12 +159,8 @@ _ALL = (
         "BigQuery has none",
         "{{ count_where(...) }}, sum(case when ... end)",
     ),
-    Rule(
-        "count-if",
-        "count_if(...)",
-        "countif on BigQuery; over no rows 0 there, NULL on DuckDB",
-        "{{ count_where(...) }}",
-    ),
+    Rule("count-if", "count_if(...)", "countif on BigQuery", "{{ count_where(...) }}"),
+    Rule("countif", "countif(...)", "over no rows NULL on DuckDB, 0 on BigQuery", "{{ count_where(...) }}", _NONE),
     Rule(
         "median",
         "median, quantile_cont, percentile_cont, mode",
@@ -176,11 +172,11 @@ _ALL = (
         "approx_quantile, approx_quantiles",
         "each engine has but one of them",
         "{{ quantiles(x, n) }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "arg-max",
-        "arg_max, max_by, first, last, list",
+        "arg_max, arg_min, first, last, list",
         "not on BigQuery, or not so",
         "row_number() over (...) = 1 in a query around",
     ),
@@ -210,14 +206,14 @@ _ALL = (
         "date_trunc('week', x), timestamp_trunc(x, week)",
         "the arguments differ, and so does the week: Monday, Sunday",
         "{{ period_start(x, 'week') }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "date-diff",
         "date_diff, timestamp_diff, datediff",
         "the arguments differ; boundaries crossed on DuckDB, whole days on BigQuery",
         "{{ seconds_between(earlier, later) }} / 86400e0",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "date-add",
@@ -231,7 +227,7 @@ _ALL = (
         "epoch(x), unix_seconds(x), extract(epoch from x)",
         "each engine has its own",
         "{{ seconds_between(...) }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "day-of-week",
@@ -252,6 +248,13 @@ _ALL = (
         "year(x), hour(x), dayofweek(x), ...",
         "BigQuery has none",
         "extract(year from x), {{ weekday(x) }}",
+    ),
+    Rule(
+        "time-text",
+        "strftime, strptime, format_timestamp, parse_timestamp",
+        "each engine has its own",
+        "cast(cast(x as date) as {{ type('string') }}), and substr of it",
+        _BOTH,
     ),
     Rule(
         "interval-month",
@@ -279,7 +282,7 @@ _ALL = (
         "regexp_matches, regexp_contains",
         "each engine has its own",
         "{{ regexp_found(x, 'pattern') }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "regexp-extract",
@@ -319,11 +322,17 @@ _ALL = (
         "unnest-in-select", "select unnest(x)", "BigQuery has it in FROM alone", "{{ cross_join_elements(x, 'item') }}"
     ),
     Rule(
+        "unnest-alias",
+        "from unnest(x) as rows(item)",
+        "BigQuery calls the elements by the alias, and knows no names behind it",
+        "{{ cross_join_elements(x, 'item') }}",
+    ),
+    Rule(
         "struct-literal",
         "{'a': x}, struct_pack, struct(x as a)",
         "each engine has its own",
         "{{ record({'a': 'x'}) }}",
-        _ALSO_DUCKDB,
+        _BOTH,
     ),
     Rule(
         "array-query",

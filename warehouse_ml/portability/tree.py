@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -12,7 +12,7 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token
 
-from warehouse_ml.dialect import WmlBigQuery, WmlDuckDB, start_of
+from warehouse_ml.dialect import WmlBigQuery, WmlBigQueryParser, WmlDuckDB, WmlDuckDBParser, start_of
 
 __all__ = ["Reading", "read"]
 
@@ -27,11 +27,15 @@ class _Placing(Parser):
 
     def _parse_function(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
         first = self._curr
-        return self._placed(super()._parse_function(*args, **kwargs), first)
+        node = super()._parse_function(*args, **kwargs)
+        self._place(node, first)
+        return node
 
     def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
         first = self._curr
-        return self._placed(super()._parse_types(*args, **kwargs), first)
+        node = super()._parse_types(*args, **kwargs)
+        self._place(node, first)
+        return node
 
     def _parse_ordered(self, *args: Any, **kwargs: Any) -> exp.Ordered | None:
         index = self._index
@@ -42,25 +46,26 @@ class _Placing(Parser):
             )
         return node
 
-    def _placed(self, node: Any, first: Token | None) -> Any:
+    def _place(self, node: exp.Expr | None, first: Token | None) -> None:
         if node is not None and first is not None and "wml_start" not in node.meta:
             node.meta["wml_start"] = first.start
             node.meta["wml_end"] = self._prev.end + 1 if self._prev else first.end + 1
-        return node
+
+
+class _DuckDBParser(_Placing, WmlDuckDBParser):
+    pass
+
+
+class _BigQueryParser(_Placing, WmlBigQueryParser):
+    pass
 
 
 class _DuckDB(WmlDuckDB):
-    class _PlacingParser(_Placing, WmlDuckDB.Parser):  # type: ignore[name-defined,misc]
-        pass
-
-    Parser = _PlacingParser
+    Parser = _DuckDBParser
 
 
 class _BigQuery(WmlBigQuery):
-    class _PlacingParser(_Placing, WmlBigQuery.Parser):  # type: ignore[name-defined,misc]
-        pass
-
-    Parser = _PlacingParser
+    Parser = _BigQueryParser
 
 
 _DIALECTS: dict[str, type[Dialect]] = {"duckdb": _DuckDB, "bigquery": _BigQuery}
@@ -83,7 +88,6 @@ class Reading:
     engine: str
     tokens: list[Token]
     tree: exp.Expr
-    written: ClassVar[None] = None
     _nodes: list[exp.Expr] = field(default_factory=list)
 
     @property

@@ -228,10 +228,10 @@ class StoredVersion:
         kept = self.scoring_sql
         return kept if engine == self.parameters.dialect else compiled_sql(self.parameters, engine)
 
-    def path(self, n_rows: int | None = None, *, is_stored: bool = False) -> str:
+    def path(self, n_rows: int | None = None, *, is_stored: bool = False, engine: str = "duckdb") -> str:
         """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""
         forced = str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
-        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored)
+        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored, engine=engine)
 
 
 def write_manifest(version: Version, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from warehouse_ml.catalog import Catalog, Node
+from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
 from warehouse_ml.requests.stretches import Stretch, stretches_of
@@ -247,7 +248,7 @@ def _open_days(
         model=model,
         periods=counted,
     )
-    for row in warehouse.fetch(sql).to_pylist():
+    for row in named_rows(warehouse.fetch(sql)):
         stretch = counted[row["period"]]
         if row["first_day"] is not None:
             since, until = row["first_day"], row["last_day"] + _DAY

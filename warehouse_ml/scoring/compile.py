@@ -28,6 +28,9 @@ _FEW_ROWS = 50_000
 # A term of a distance or component costs half a millisecond to plan.
 _MOST_TERMS, _FEW_TERMS = 5_000, 500
 _MOST_FEATURES = 1_000
+# BigQuery refuses a statement of more than a megabyte; beside the model there are the columns that are kept.
+_MOST_BYTES = 900_000
+_BYTES_A_LEAF, _BYTES_A_TERM, _BYTES_A_CATEGORY = 80, 120, 34
 _CLAMP = 709.0
 _TAKEN = re.compile(r"score|prediction|probabilities|wml_(x\d+(_low|_high)?|z\d+|best|total|square)")
 
@@ -117,7 +120,12 @@ def compile_scoring(
 
 
 def scoring_path(
-    parameters: Parameters, n_rows: int | None = None, *, forced: str = "AUTO", is_stored: bool = False
+    parameters: Parameters,
+    n_rows: int | None = None,
+    *,
+    forced: str = "AUTO",
+    is_stored: bool = False,
+    engine: str = "duckdb",
 ) -> Literal["sql", "arrow"]:
     """Return the faster way to score.
 
@@ -131,6 +139,9 @@ def scoring_path(
         The option SCORING_PATH: ``SQL`` or ``ARROW`` whatever is faster, or ``AUTO``.
     is_stored : bool
         Whether a statement is wanted that can be kept, in a view or a file, as long as it can be planned at all.
+    engine : str
+        Where it would run. The rows of another machine are scored there whenever a statement can be written: arrays
+        would fetch them all and send the scores back.
 
     Returns
     -------
@@ -144,6 +155,9 @@ def scoring_path(
         return "arrow"
     if forced != "AUTO":
         return "sql" if forced == "SQL" else "arrow"
+    if engine == "bigquery":
+        is_large = parameters.trees is not None and parameters.trees.n_leaves > _MOST_LEAVES
+        return "arrow" if is_large or _n_bytes(parameters) > _MOST_BYTES else "sql"
     if parameters.trees is not None:
         return "arrow" if parameters.trees.n_leaves > (_MOST_LEAVES if is_stored else _FEW_LEAVES) else "sql"
     if parameters.task not in ("clustering", "projection"):
@@ -151,6 +165,18 @@ def scoring_path(
     n_terms = parameters.n_outputs * sum(feature.n_slots for feature in parameters.features)
     is_small = n_rows is not None and n_rows < _FEW_ROWS and n_terms > _FEW_TERMS
     return "arrow" if n_terms > _MOST_TERMS or is_small else "sql"
+
+
+def _n_bytes(parameters: Parameters) -> int:
+    """Return roughly how long the statement is, rather more than less."""
+    n_leaves = parameters.trees.n_leaves if parameters.trees is not None else 0
+    # A tree compares the code of a category; a sum looks up what it adds, for each output.
+    n_times = 1 if parameters.trees is not None else parameters.n_outputs
+    total = n_leaves * _BYTES_A_LEAF
+    for feature in parameters.features:
+        categories = sum(len(name.encode()) + _BYTES_A_CATEGORY for name in feature.categories)
+        total += (categories + _BYTES_A_TERM + len(feature.expression or feature.name)) * n_times
+    return total
 
 
 def check_keep(keep: Sequence[str]) -> None:

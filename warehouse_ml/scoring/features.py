@@ -16,7 +16,7 @@ from sqlglot import exp
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.scalar_sql import DIALECT, parse_scalar, qualified
 from warehouse_ml.scoring import nodes
-from warehouse_ml.scoring.spelled import Quotient, Spelled
+from warehouse_ml.scoring.spelled import Quotient, Spelled, Written
 
 __all__ = [
     "Encoding",
@@ -140,7 +140,8 @@ def value_of(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Exp
     """Return the column, or the expression that stands in its place, as it is."""
     if feature.expression is None:
         return nodes.column(feature.name, table)
-    return exp.Paren(this=qualified(parse_scalar(feature.expression, feature.dialect), table))
+    tree = qualified(parse_scalar(feature.expression, feature.dialect), table)
+    return exp.Paren(this=Written(this=tree, dialect=feature.dialect))
 
 
 def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:

@@ -14,19 +14,21 @@ node                DuckDB                  BigQuery
 ``Scaled``          ``a``                   ``a`` by 2^-512, exactly: of 1e300 a sum no longer overflows
 ``Unscaled``        ``a``                   ``a`` by 2^512, infinite where that overflows
 ``Same``            ``a = b``               ``a IS NOT DISTINCT FROM b``: NaN is NaN
+``Written``         as it was written, by the engine in whose SQL that is; by another one not at all
 ==================  ======================  ================================================================
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from sqlglot import exp, generator
 from sqlglot.generator import Generator
 
-__all__ = ["Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Unscaled"]
+from warehouse_ml.errors import DataError
+
+__all__ = ["Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Unscaled", "Written"]
 
 _SCALE = "7.458340731200207e-155"
 _INFINITY = "CAST('inf' AS FLOAT64)"
@@ -68,6 +70,23 @@ class Same(exp.EQ):
     """Equal numbers, NaN among them."""
 
 
+class Written(exp.Expression, exp.Condition):
+    """An expression of a user's, ``this``, in one engine's SQL."""
+
+    arg_types: ClassVar = {"this": True, "dialect": True}
+
+
+def _written(self: Generator, node: exp.Expr) -> str:
+    is_googles = node.args["dialect"] == "bigquery"
+    if type(self) is not Generator and is_googles != _is_google(type(self)):
+        theirs, ours = ("BigQuery", "DuckDB") if is_googles else ("DuckDB", "BigQuery")
+        raise DataError(
+            f"the expressions of TRANSFORM were trained on {theirs} and are in its SQL, which {ours} does not run",
+            hint=f"train the model on {ours}: its TRANSFORM is read as {ours}'s SQL there",
+        )
+    return self.sql(node, "this")
+
+
 def _of_this(self: Generator, node: exp.Expr) -> str:
     return self.sql(node, "this")
 
@@ -107,6 +126,7 @@ _WRITTEN: dict[type[exp.Expr], tuple[_Write, _Write]] = {
         _of_this,
         lambda self, node: self.func("IEEE_DIVIDE", node.this.unnest(), exp.Literal.number(_SCALE)),
     ),
+    Written: (_written, _written),
     Same: (
         lambda self, node: self.binary(node, "="),
         lambda self, node: self.binary(node, "IS NOT DISTINCT FROM"),
@@ -114,7 +134,6 @@ _WRITTEN: dict[type[exp.Expr], tuple[_Write, _Write]] = {
 }
 
 
-@lru_cache(maxsize=32)
 def _is_google(writer: type[Generator]) -> bool:
     return any(kind.__module__.endswith(".bigquery") for kind in writer.__mro__)
 

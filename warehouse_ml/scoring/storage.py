@@ -30,13 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.columns import lengths_of, numbers_of
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import DIALECT
 from warehouse_ml.scoring import storage_parts as parts
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
 from warehouse_ml.scoring.storage_parts import is_finite as _is_finite
 from warehouse_ml.scoring.storage_parts import require as _require
-from warehouse_ml.scoring.stored_transform import read_transform, transform_rows
+from warehouse_ml.scoring.stored_transform import language_rows, read_language, read_transform, transform_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT_VERSION", "from_tables", "to_tables"]
 
 FORMAT_VERSION = 2
-
-LANGUAGES = (DIALECT, "bigquery")
-"""Whose SQL the expressions of TRANSFORM may be in."""
 
 _MODEL_TYPES = {
     "LOGISTIC_REG": "linear",
@@ -155,8 +151,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
     rows.update(parts.part_rows(parameters))
     if parameters.transform:
         rows["transform"], rows["inputs"] = transform_rows(parameters)
-        if parameters.dialect != DIALECT:
-            rows["language"] = [{"dialect": parameters.dialect}]
+        rows.update(language_rows(parameters))
     import pyarrow as pa
 
     schemas = _schemas()
@@ -193,9 +188,7 @@ def from_tables(tables: Mapping[str, pa.Table], kept: bytes | None = None) -> Pa
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    said = _rows(tables, "language") if "language" in tables else [{"dialect": DIALECT}]
-    dialect = said[0]["dialect"] if len(said) == 1 else ""
-    _require(dialect in LANGUAGES, "language", f'is of expressions in "{dialect}", which this release does not read')
+    dialect = read_language(_rows(tables, "language") if "language" in tables else None)
     features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"), dialect)
     stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
     transform, input_columns = read_transform(*stored, features, dialect)
@@ -305,7 +298,7 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]], dial
     features = []
     for index, row in enumerate(rows):
         names = by_feature[index]
-        _require(row["feature"] == index, "features", "is out of order")
+        _require(row.pop("feature") == index, "features", "is out of order")
         _require(row["kind"] in KINDS, "features", f'names an unknown kind "{row["kind"]}"')
         _require(row["encoding"] in ENCODINGS, "features", f'names an unknown encoding "{row["encoding"]}"')
         _require(_is_finite(row["mean"]) and _is_finite(row["stddev"]), "features", "has a number that is not finite")
@@ -317,7 +310,6 @@ def _features(rows: list[dict[str, Any]], categories: list[dict[str, Any]], dial
         is_text = row["encoding"] in ("label", "one_hot")
         _require(is_text == (row["kind"] == "category"), "features", f'encodes "{row["name"]}" as another kind')
         _require(0 <= row["reference"] <= len(names) + row["has_null"], "features", "has an unknown reference")
-        del row["feature"]
         features.append(FittedFeature(**row, categories=tuple(names), dialect=dialect))
     return tuple(features)
 

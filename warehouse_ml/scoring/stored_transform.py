@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import columns_in, parse_scalar
+from warehouse_ml.scalar_sql import DIALECT, columns_in, parse_scalar
 from warehouse_ml.scoring.features import FittedFeature, InputColumn
 from warehouse_ml.scoring.parameters import Parameters, TransformOutput
 
-__all__ = ["read_transform", "transform_rows"]
+__all__ = ["language_rows", "read_language", "read_transform", "transform_rows"]
 
 Rows = list[dict[str, Any]]
+
+_LANGUAGES = (DIALECT, "bigquery")
 
 
 def transform_rows(parameters: Parameters) -> tuple[Rows, Rows]:
@@ -24,6 +26,24 @@ def transform_rows(parameters: Parameters) -> tuple[Rows, Rows]:
         del output["dialect"]
     inputs = [{"position": index, **dataclasses.asdict(one)} for index, one in enumerate(parameters.input_columns)]
     return outputs, inputs
+
+
+def language_rows(parameters: Parameters) -> dict[str, Rows]:
+    """Return the table ``language``, if the expressions are not in DuckDB's SQL."""
+    return {} if parameters.dialect == DIALECT else {"language": [{"dialect": parameters.dialect}]}
+
+
+def read_language(rows: Rows | None) -> str:
+    """Return in whose SQL expressions are: as the table says, or without it in DuckDB's.
+
+    Raises
+    ------
+    ArtifactError
+        If it is a language that this release does not know.
+    """
+    dialect = DIALECT if rows is None else rows[0]["dialect"] if len(rows) == 1 else ""
+    _require(dialect in _LANGUAGES, "language", f'is of expressions in "{dialect}", which this release does not read')
+    return str(dialect)
 
 
 def read_transform(

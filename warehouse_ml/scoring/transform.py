@@ -10,6 +10,7 @@ from warehouse_ml.errors import DataError
 from warehouse_ml.scalar_sql import columns_in, parse_scalar, qualified
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.parameters import Parameters, TransformOutput
+from warehouse_ml.scoring.spelled import Written
 
 __all__ = ["transform_select"]
 
@@ -51,8 +52,8 @@ def transform_select(
     made = {output.name.casefold() for output in outputs}
     projections = nodes.kept([name for name in keep if name.casefold() not in made], nodes.INPUT)
     for output in outputs:
-        value = qualified(parse_scalar(output.frozen, output.dialect), nodes.INPUT)
-        projections.append(nodes.projection(value, output.name))
+        tree = qualified(parse_scalar(output.frozen, output.dialect), nodes.INPUT)
+        projections.append(nodes.projection(Written(this=tree, dialect=output.dialect), output.name))
     return nodes.select_from(projections, source.copy())
 
 

@@ -1,7 +1,7 @@
 """From a definition and its rows to a published version."""
 
 from warehouse_ml.training.plan import TrainingPlan, plan_training
-from warehouse_ml.training.subject import Subject, subject_of
+from warehouse_ml.training.subject import Subject, max_training_rows, subject_of
 from warehouse_ml.training.train import PROMOTIONS, Guard, Trained, train
 from warehouse_ml.training.trying import Tried, try_out
 
@@ -12,6 +12,7 @@ __all__ = [
     "Trained",
     "TrainingPlan",
     "Tried",
+    "max_training_rows",
     "plan_training",
     "subject_of",
     "train",

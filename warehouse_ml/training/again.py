@@ -34,7 +34,8 @@ def rows_again(warehouse: Warehouse, registry: Registry, stored: StoredVersion) 
     hint = f"build what it reads as it was then: wml build --as-of {version.as_of.isoformat()}"
     try:
         definition = read_definition(stored.definition, name=version.model, place=place, engine=warehouse.engine)
-        found = read_training_rows(Context(warehouse, registry, version.as_of), definition)
+        most = stored.facts.get("sample", {}).get("max_training_rows")
+        found = read_training_rows(Context(warehouse, registry, version.as_of), definition, most)
     except WmlError as error:
         raise RowsNotKeptError(
             f"the rows of {name} are not kept and cannot be read again: {error.what}", place=place, hint=hint

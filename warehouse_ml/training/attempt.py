@@ -98,8 +98,9 @@ def attempt(
     definition, threshold = subject.definition, float(subject.config.get("threshold", 0.5))
     if definition.tuning and definition.tuning.algorithm == "OPTUNA_TPE":
         need_optuna(definition.place)
+    of_sample = {"MAX_TRAINING_ROWS": rows.most} if rows.is_sample else {}
     log.learned(
-        options=definition.options,
+        options={**definition.options, **of_sample},
         definition_hash=subject.definition_hash,
         data_hash=rows.data_hash,
         n_rows=rows.n_rows,
@@ -118,8 +119,9 @@ def attempt(
         known=known,
         on_trial=lambda trial: log.add(trial, search),
     )
-    result.warnings[:0] = [*traps_of(subject), *_traps_of_rows(subject, rows, result)]
-    log.learned(options=result.facts.get("options", definition.options))
+    sampled = [rows.told()] if rows.is_sample else []
+    result.warnings[:0] = [*sampled, *traps_of(subject), *_traps_of_rows(subject, rows, result)]
+    log.learned(options={**result.facts.get("options", definition.options), **of_sample})
     side, n_held_out = held_out_rows(definition, rows)
     say("scoring the rows held out")
     measures: Mapping[str, Measured] = {}

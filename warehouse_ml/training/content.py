@@ -49,6 +49,7 @@ def content_of(
         "parity": dataclasses.asdict(result.parity),
         "training_info": result.training_info,
         "warnings": result.warnings,
+        **({"sample": {"max_training_rows": rows.most, "n_asked": rows.n_asked}} if rows.is_sample else {}),
         **result.facts,
     }
     return VersionContent(

@@ -121,7 +121,7 @@ def held_out_query(
         columns=list(dict.fromkeys([*inputs, parameters.label, ROW_HASH])),
     )
     keep = [ROW_HASH, parameters.label]
-    if scoring_path(parameters, n_rows) == "sql":
+    if scoring_path(parameters, n_rows, engine=warehouse.engine) == "sql":
         source = sqlglot.parse_one(held_out, read=warehouse.engine)
         scored = compile_scoring(parameters, source, keep=keep).sql(dialect=warehouse.engine, copy=False)
     else:

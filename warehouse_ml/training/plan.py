@@ -104,7 +104,7 @@ def plan_training(context: Context, subject: Subject) -> TrainingPlan:
     subject : Subject
     """
     warehouse, registry, model = context.warehouse, context.registry, subject.definition.name
-    rows = read_training_rows(context, subject.definition)
+    rows = read_training_rows(context, subject.definition, subject.max_rows)
     versions = registry.versions(model)
     same = same_version(registry, model, subject.definition_hash, rows.data_hash)
     if same is not None:

@@ -13,6 +13,7 @@ from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import statement
+from warehouse_ml.training.names import check_names
 from warehouse_ml.training.transform import Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
@@ -24,6 +25,8 @@ SPLIT = "wml_split"
 
 _READ = Relation("_wml_read_rows")
 _DERIVED = Relation("_wml_derived_rows")
+_SAMPLED = Relation("_wml_sampled_rows")
+_HASHES = 2**60
 
 # A value that is nearly unique tells every label apart without knowing anything of it.
 _ROWS_A_VALUE = 10
@@ -52,6 +55,10 @@ class RowSummary:
         The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
     query : str
         What read them: plain SQL of the warehouse.
+    n_asked : int
+        How many rows the query gave.
+    most : int or None
+        Of more rows than this a sample is taken.
     """
 
     columns: dict[str, str]
@@ -63,12 +70,34 @@ class RowSummary:
     n_held_out_by_null: int = 0
     derived: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
+    n_asked: int = 0
+    most: int | None = None
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the query gave more rows than were taken."""
+        return self.most is not None and self.n_asked > self.n_rows
+
+    def told(self) -> str:
+        """Return what the user should know of a sample."""
+        return (
+            f"trained on a sample of {self.n_rows:,} of {self.n_asked:,} rows, chosen by their hash: "
+            f"max_training_rows is {self.most:,}"
+        )
 
 
-def read_training_rows(context: Context, definition: ModelDefinition) -> RowSummary:
+def read_training_rows(context: Context, definition: ModelDefinition, most: int | None = None) -> RowSummary:
     """Read the rows of a model's query into ``TRAINING_ROWS``, with ``wml_row_hash`` and ``wml_split``.
 
     The query may ask other models, with ``ml.*`` calls; the context answers them.
+
+    Parameters
+    ----------
+    context : Context
+    definition : ModelDefinition
+    most : int, optional
+        Of more rows than this a sample is taken, by their hash, before they are split: the same rows give the same
+        sample. It has a little less than so many rows, as nobody looks at how many have which hash.
 
     Raises
     ------
@@ -83,12 +112,17 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
     query = expand(definition.query, context, place=definition.place, at=definition.query_at)
     sql = statement(__package__, "read_rows.sql", warehouse.engine, relation=_READ, query=query.sql)
     with placing(query, warehouse):
+        if warehouse.engine == "bigquery":
+            check_names(warehouse.columns(query.sql), definition.query_place)
         warehouse.run(sql)
     selected = warehouse.columns(all_of(warehouse, _READ))
     del selected[ROW_HASH]
-    read, derived = _derive(warehouse, definition, selected) if definition.transform else (_READ, {})
+    n_asked = n_read = _count(warehouse, _READ)
+    source = _READ
+    if most is not None and n_asked > most:
+        source, n_read = _sampled(warehouse, n_asked, most)
+    read, derived = _derive(warehouse, definition, selected, source) if definition.transform else (source, {})
     columns = warehouse.columns(all_of(warehouse, read))
-    n_read = one_row(warehouse, statement(__package__, "count_rows.sql", warehouse.engine, relation=read))["n_rows"]
     split = definition.split
     label = _named(columns, definition.label, "label column", definition) if definition.label else ""
     split_column = _named(columns, split.column, "data_split_col", definition) if split.column else None
@@ -124,7 +158,7 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         column_name=split_column,
         is_boolean=kind_of(columns.get(split_column or "", "")) == "boolean",
     )
-    for relation in dict.fromkeys((_READ, read)):
+    for relation in dict.fromkeys((_READ, source, read)):
         warehouse.run(
             statement("warehouse_ml.building", "drop_relation.sql", warehouse.engine, kind="table", relation=relation)
         )
@@ -150,7 +184,24 @@ def read_training_rows(context: Context, definition: ModelDefinition) -> RowSumm
         n_held_out_by_null=row.get("n_held_out_by_null", 0),
         derived=derived,
         query=query.sql,
+        n_asked=n_asked,
+        most=most,
     )
+
+
+def _count(warehouse: Warehouse, relation: Relation) -> int:
+    sql = statement(__package__, "count_rows.sql", warehouse.engine, relation=relation)
+    n_rows: int = one_row(warehouse, sql)["n_rows"]
+    return n_rows
+
+
+def _sampled(warehouse: Warehouse, n_rows: int, most: int) -> tuple[Relation, int]:
+    """Take a sample of the rows that were read, by their hash; return where it is, and how many rows it has."""
+    # How many have a hash below a bound is chance: four standard deviations less are asked for.
+    wanted = max(1.0, most - 4.0 * most**0.5)
+    bound = int(wanted / n_rows * _HASHES)
+    run_file(warehouse, __package__, "sample.sql", {"bound": bound}, target=_SAMPLED, relation=_READ)
+    return _SAMPLED, _count(warehouse, _SAMPLED)
 
 
 def _n_held_out(n_rows: int) -> int:
@@ -161,21 +212,21 @@ def _n_held_out(n_rows: int) -> int:
 
 
 def _derive(
-    warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str]
+    warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str], source: Relation
 ) -> tuple[Relation, dict[str, str]]:
     """Add the label, weight and split column that TRANSFORM makes; return where they are, and their expressions."""
     roles = {definition.label: "label", definition.weight_column: "weight", definition.split.column: "split column"}
-    rows = Rows(warehouse, _READ, columns, next(iter(columns)), SPLIT, definition.place)
+    rows = Rows(warehouse, source, columns, next(iter(columns)), SPLIT, definition.place)
     derived = derived_columns(rows, definition.transform, {name: told for name, told in roles.items() if name})
     if not derived:
-        return _READ, derived
+        return source, derived
     kept = [name for name in (*columns, ROW_HASH) if name.lower() not in {made.lower() for made in derived}]
     sql = statement(
         "warehouse_ml.training.transform",
         "derived_columns.sql",
         warehouse.engine,
         target=_DERIVED,
-        relation=_READ,
+        relation=source,
         kept=kept,
         derived=derived,
     )
@@ -206,6 +257,8 @@ def refuse_disguised_labels(
         file = "disguised_label.sql"
     if not listed:
         return
+    # Of a sample by hash no row has a higher one.
+    highest = _HASHES * (rows.n_rows / rows.n_asked if rows.is_sample else 1.0)
     # A sample shows what cannot be a disguise; what still may be is looked at on every row.
     for share in (min(1.0, _SAMPLE_ROWS / rows.n_train), 1.0):
         told = []
@@ -214,7 +267,7 @@ def refuse_disguised_labels(
             sql = statement(
                 __package__, file, warehouse.engine, relation=TRAINING_ROWS, features=batch, label=definition.label
             )
-            row = one_row(warehouse, sql, {"most_hash": int(share * 2**60)})
+            row = one_row(warehouse, sql, {"most_hash": int(highest * share) if share < 1 else _HASHES})
             told += [
                 _is_number_again(row, index) if task == "regression" else _tells_label(row, index, feature, share < 1)
                 for index, feature in enumerate(batch)

@@ -10,8 +10,10 @@ from typing import Any
 
 from warehouse_ml.catalog import Catalog, Clock, Node
 from warehouse_ml.definition import ModelDefinition, read_definition
+from warehouse_ml.errors import ProjectError
+from warehouse_ml.project import Target
 
-__all__ = ["Subject", "subject_of"]
+__all__ = ["Subject", "max_training_rows", "subject_of"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Subject:
         The project's folder, whose commit is noted.
     files : mapping of str to str
         What the model's file and all that it reads say, by file, as ``Catalog.texts`` has them.
+    max_rows : int or None
+        Of more training rows than this a sample is taken: the target's setting ``max_training_rows``.
     """
 
     definition: ModelDefinition
@@ -36,6 +40,7 @@ class Subject:
     config: Mapping[str, Any]
     root: Path
     files: Mapping[str, str] = field(default_factory=dict)
+    max_rows: int | None = None
 
 
 def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
@@ -44,4 +49,29 @@ def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
     definition = read_definition(
         source.text, name=node.name, place=node.place, source=source, engine=catalog.target.engine
     )
-    return Subject(definition, catalog.definition_hash(node), node.config, catalog.project.root, catalog.texts(node))
+    return Subject(
+        definition,
+        catalog.definition_hash(node),
+        node.config,
+        catalog.project.root,
+        catalog.texts(node),
+        max_training_rows(catalog.target),
+    )
+
+
+def max_training_rows(target: Target) -> int | None:
+    """Return of how many training rows a target takes a sample; None: it never does.
+
+    Raises
+    ------
+    ProjectError
+        If the setting is no number of rows.
+    """
+    most = target.settings.get("max_training_rows")
+    if most is not None and (type(most) is not int or most < 100):
+        raise ProjectError(
+            f"max_training_rows = {most!r} is not a number of rows of at least 100",
+            place=target.place,
+            hint="leave it out to train on all rows",
+        )
+    return most

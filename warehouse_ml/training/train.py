@@ -146,7 +146,8 @@ class _Training:
         guard: Guard | None,
     ) -> Trained:
         self._say("reading the training rows")
-        rows = read_training_rows(Context(self._warehouse, self._registry, self._as_of), subject.definition)
+        context = Context(self._warehouse, self._registry, self._as_of)
+        rows = read_training_rows(context, subject.definition, subject.max_rows)
         same = None if force else same_version(self._registry, self._model, subject.definition_hash, rows.data_hash)
         if same is not None:
             alias, reason = self._complete(same, subject.definition, rows, promote, guard)

@@ -83,7 +83,7 @@ def try_out(
     try:
         subject = read()
         say("reading the training rows")
-        rows = read_training_rows(Context(warehouse, registry, as_of), subject.definition)
+        rows = read_training_rows(Context(warehouse, registry, as_of), subject.definition, subject.max_rows)
         done = attempt(warehouse, subject, rows, log, say)
         champion = registry.holder(model, CHAMPION, as_of)
         stored = registry.load(champion) if champion else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from warehouse_ml.errors import WarehouseError
-from warehouse_ml.warehouses.base import WML, Relation
+from warehouse_ml.warehouses.base import Relation
 from warehouse_ml.warehouses.bigquery.rewrite import FILE
 
 if TYPE_CHECKING:
@@ -33,13 +33,19 @@ class Files:
         Writes rows into a table, with a description.
     description : callable
         Returns the description of a table, or None if there is no such table.
+    schema : str or None
+        Where the tables are; None: they are this connection's own, and gone with it.
     """
 
     def __init__(
-        self, load: Callable[[Relation, pa.Table, str], None], description: Callable[[Relation], str | None]
+        self,
+        load: Callable[[Relation, pa.Table, str], None],
+        description: Callable[[Relation], str | None],
+        schema: str | None,
     ) -> None:
         self._load = load
         self._description = description
+        self._schema = schema
         self._known: dict[str, _Stamp] = {}
 
     def named(self, name: str) -> Relation:
@@ -70,10 +76,10 @@ class Files:
             raise WarehouseError("there is no such file", place=path)
         stem = re.sub(r"[^A-Za-z0-9_]+", "_", Path(path).name.partition(".")[0]).strip("_") or "rows"
         digest = hashlib.md5(f"{path}\0{position}".encode(), usedforsecurity=False).hexdigest()[:12]
-        relation = Relation(f"file_{stem}_{digest}", WML)
+        relation = Relation(f"file_{stem}_{digest}", self._schema)
         if self._known.get(relation.name) != stamp:
             content = _content(found)
-            if self._description(relation) != content:
+            if self._schema is None or self._description(relation) != content:
                 rows = _rows(found)
                 self._load(relation, rows if position is None else _numbered(rows, position), content)
             self._known[relation.name] = stamp

@@ -22,6 +22,7 @@ _KNOWN = (
     "timeout_seconds",
     "labels",
     "endpoint",
+    "max_training_rows",
 )
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{1,28}[a-z0-9]")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")

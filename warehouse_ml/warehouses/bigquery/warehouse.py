@@ -95,23 +95,21 @@ class BigQueryWarehouse:
         self._is_begun = False
         self._undo = Undo(self)
         self._loads = Loads(self.jobs, self.labels())
-        self._files = Files(self._load_file, self.description)
+        # Who only reads has files as tables of the session, so that nothing is changed that others see.
+        self._files = Files(self._load_file, self.description, None if read_only else WML)
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         kind = kind_of(sql, self._temporary)
         self._refuse(kind, sql)
-        name = kind.relation.name.lower() if kind.relation is not None else ""
-        if kind.is_temporary and kind.action == "DROP" and name not in self._temporary:
+        scratch = kind.relation.name.lower() if kind.is_temporary and kind.relation is not None else None
+        if scratch is not None and kind.action == "DROP" and scratch not in self._temporary:
             # There may be no session yet whose table it could be.
             return
         if self._depth:
             self._prepare(kind)
         self._query(sql, parameters, kind)
-        if kind.is_temporary and kind.relation is not None:
-            if kind.action == "DROP":
-                self._temporary.discard(kind.relation.name.lower())
-            else:
-                self._temporary.add(kind.relation.name.lower())
+        if scratch is not None:
+            (self._temporary.discard if kind.action == "DROP" else self._temporary.add)(scratch)
 
     def fetch(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
         job, rows = self._read(sql, parameters)
@@ -370,6 +368,9 @@ class BigQueryWarehouse:
         return min(limits) if limits else None
 
     def _load_file(self, relation: Relation, rows: pa.Table, description: str) -> None:
+        if relation.schema is None:
+            self.load(relation, rows, temporary=True)
+            return
         self._loads.load(self.reference(relation), rows, self.location)
         with driver_errors():
             table = self.client.get_table(self.reference(relation), retry=self.jobs.retry)
