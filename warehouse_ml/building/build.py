@@ -209,8 +209,7 @@ def _goes_on_from(last: dict[str, Any] | None, state: dict[str, Any], as_of: dt.
         return None
     stopped_at: dt.datetime = last["as_of"]
     if stopped_at == as_of and state["inputs_hash"] is None and last["window_start"] != BEGINNING:
-        # A source that is a table may have changed unseen: what the last build read is read again, not the years
-        # before.
+        # A source that is a table may have changed unseen: what the last build read is read again, no years before.
         began_at: dt.datetime = last["window_start"]
         return began_at
     return stopped_at if stopped_at < as_of else None

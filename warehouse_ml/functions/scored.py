@@ -78,7 +78,7 @@ def scored_rows(
         "has_probabilities": probabilities and parameters.task != "regression",
     }
     # A view has to be SQL, even where arrays would be quicker.
-    if stored.path(n_rows, is_stored=context.is_view) == "sql":
+    if stored.path(n_rows, is_stored=context.is_view, engine=engine) == "sql":
         scoring = compile_scoring(
             parameters, _INPUT.copy(), _kept(keep), threshold=threshold, probabilities=probabilities
         )

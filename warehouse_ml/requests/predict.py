@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import DataError, did_you_mean
-from warehouse_ml.registry import CANARY, CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.registry import CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.requests.stretches import Stretch, stretches_of
 from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
@@ -119,7 +120,7 @@ def predict(
     ArtifactError
         If a stored version is not what was published.
     """
-    return _answer(warehouse, catalog, registry, node, as_of, _stretches(registry, node.name, as_of, aliases))
+    return _answer(warehouse, catalog, registry, node, as_of, stretches_of(registry, node.name, as_of, aliases))
 
 
 def predict_again(
@@ -151,7 +152,7 @@ def predict_again(
     DataError, ArtifactError
         As ``predict``.
     """
-    stretches = [_Stretch(CANDIDATE, version, since, min(until, as_of), among=among) for since, until in spans]
+    stretches = [Stretch(CANDIDATE, version, since, min(until, as_of), among=among) for since, until in spans]
     done = _answer(warehouse, catalog, registry, node, as_of, stretches)
     since, until = min(span[0] for span in spans), max(span[1] for span in spans)
     return Predicted(node.name, CANDIDATE, version, since, until, sum(row.n_requests for row in done))
@@ -164,13 +165,13 @@ def prepare(
 
     So that ``predict`` and ``predict_again`` may stand in a transaction of an engine that defines nothing in one.
     """
-    _opened(warehouse, catalog, registry, node, _stretches(registry, node.name, as_of, (CHAMPION, CHALLENGER)))
+    _opened(warehouse, catalog, registry, node, stretches_of(registry, node.name, as_of, (CHAMPION, CHALLENGER)))
     open_log(warehouse, catalog, registry, node, [also])
 
 
 def _opened(
-    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, stretches: list[_Stretch]
-) -> tuple[list[_Stretch], dict[_Stretch, _Span], dict[int, list[str]]]:
+    warehouse: Warehouse, catalog: Catalog, registry: Registry, node: Node, stretches: list[Stretch]
+) -> tuple[list[Stretch], dict[Stretch, _Span], dict[int, list[str]]]:
     """Return the stretches that have begun, the days of them on which anything is due, and the features asked for."""
     ensure_log(warehouse, catalog, node.name)
     begun = [stretch for stretch in stretches if stretch.since < stretch.until]
@@ -183,40 +184,13 @@ def _opened(
     return begun, open_days, open_log(warehouse, catalog, registry, node, versions)
 
 
-def _stretches(registry: Registry, model: str, as_of: dt.datetime, aliases: Sequence[str]) -> list[_Stretch]:
-    """Return who answers when. Who serves comes before who shadows, so that an answer that was given is logged so."""
-    canaries = [
-        _Stretch(CANARY, period.version, period.since, min(period.until or as_of, as_of), share=period.share)
-        for period in (registry.periods(model, CANARY) if CHAMPION in aliases else ())
-    ]
-    found = []
-    for alias in aliases:
-        for period in registry.periods(model, alias):
-            stretch = _Stretch(alias, period.version, period.since, min(period.until or as_of, as_of))
-            found += _beside(stretch, canaries) if alias == CHAMPION else [stretch]
-        found += canaries if alias == CHAMPION else []
-    return found
-
-
-def _beside(champion: _Stretch, canaries: Sequence[_Stretch]) -> list[_Stretch]:
-    """Cut a champion's time where canaries begin and end; beside one, its share of the requests is left out."""
-    found, since = [], champion.since
-    for canary in canaries:
-        begins, ends = max(canary.since, since), min(canary.until, champion.until)
-        if begins < ends:
-            found.append(replace(champion, since=since, until=begins))
-            found.append(replace(champion, since=begins, until=ends, share=canary.share))
-            since = ends
-    return [*found, replace(champion, since=since)]
-
-
 def _answer(
     warehouse: Warehouse,
     catalog: Catalog,
     registry: Registry,
     node: Node,
     as_of: dt.datetime,
-    stretches: list[_Stretch],
+    stretches: list[Stretch],
 ) -> list[Predicted]:
     requests = requests_of(catalog, node)
     threshold = float(node.config.get("threshold", 0.5))
@@ -253,35 +227,15 @@ def _answer(
     return done
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """A version that had an alias from ``since`` up to ``until``.
-
-    With ``share``, a canary answers that share of the requests, and a champion the others; with ``among``, only
-    requests that this other version has answered are asked.
-    """
-
-    alias: str
-    version: int
-    since: dt.datetime
-    until: dt.datetime
-    share: float | None = None
-    among: int | None = None
-
-    @property
-    def is_canary(self) -> bool:
-        return self.alias == CANARY
-
-
 def _open_days(
-    warehouse: Warehouse, requests: Node, model: str, stretches: list[_Stretch]
-) -> tuple[dict[_Stretch, _Span], set[_Stretch]]:
+    warehouse: Warehouse, requests: Node, model: str, stretches: list[Stretch]
+) -> tuple[dict[Stretch, _Span], set[Stretch]]:
     """Return the stretches in which not as many requests were answered as asked, and those in which any was.
 
     The first are cut to the days on which that is so: of a champion of many months, a week's job reads the week.
     """
     found = {stretch: (stretch.since, stretch.until) for stretch in stretches if stretch.among is not None}
-    answered: set[_Stretch] = set()
+    answered: set[Stretch] = set()
     counted = [stretch for stretch in stretches if stretch.among is None]
     if not counted:
         return found, answered
@@ -401,7 +355,7 @@ def _log(
 def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str:
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
-    if stored.path(n_requests) == "sql":
+    if stored.path(n_requests, engine=engine) == "sql":
         scoring = stored.scoring_on(warehouse.engine)
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
     with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
