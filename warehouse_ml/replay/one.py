@@ -232,7 +232,7 @@ def _other(
     if logged is not None:
         threshold = threshold_of(_without_features(logged, wanted), wanted)
     again = tuple(score_again(warehouse, wanted, source, threshold))
-    own = again[0] if wanted.path() == "sql" and has_statement(wanted) else again[-1]
+    own = again[0] if wanted.path(engine=warehouse.engine) == "sql" and has_statement(wanted) else again[-1]
     return Other(
         version=wanted.version.version,
         logged=logged,

@@ -119,7 +119,7 @@ def replay_period(
             on_step(f"replaying {model} version {number}")
         answers = Logged(number, since=since, until=until)
         counts: dict[str, Any] = {}
-        how = _way(stored) if by is None else by
+        how = _way(stored, warehouse.engine) if by is None else by
         for row in _compared(warehouse, stored, answers, columns, how):
             counts = {name: row.pop(name) for name in _COUNTS}
             if row["request_id"] is not None and on_difference:
@@ -157,8 +157,8 @@ def _compared(
         yield from batch.to_pylist()
 
 
-def _way(stored: StoredVersion) -> Way:
-    return "sql" if stored.path() == "sql" and has_statement(stored) else "arrays"
+def _way(stored: StoredVersion, engine: str) -> Way:
+    return "sql" if stored.path(engine=engine) == "sql" and has_statement(stored) else "arrays"
 
 
 def _threshold(stored: StoredVersion, columns: dict[str, str], engine: str) -> str:

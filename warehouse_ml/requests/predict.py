@@ -355,7 +355,7 @@ def _log(
 def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str:
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
-    if stored.path(n_requests, engine=engine) == "sql":
+    if stored.path(n_requests, engine=warehouse.engine) == "sql":
         scoring = stored.scoring_on(warehouse.engine)
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
     with spooled(score_arrow(warehouse, stored.parameters, pending, keep=REQUEST_COLUMNS[:1])) as scores:
