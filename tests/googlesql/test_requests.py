@@ -26,7 +26,6 @@ PROVES = (
     "requests/append_log.sql",
     "requests/common_types.sql",
     "requests/create_log.sql",
-    "requests/double.sql",
     "requests/open_periods.sql",
     "requests/pending.sql",
     "requests/score.sql",

@@ -192,7 +192,9 @@ class GoogleSqlWarehouse:
         with _told(query):
             sql, tables = self._prepared(query)
             empty = {name: Content(table.columns) for name, table in tables.items()}
-            return {name: type_name(kind) for name, kind in googlesql().evaluate(sql, empty, parameters).columns}
+            columns = {name: type_name(kind) for name, kind in googlesql().evaluate(sql, empty, parameters).columns}
+        PROVED[query] = "evaluated"
+        return columns
 
     def description(self, relation: Relation) -> str | None:
         return self._state.descriptions.get(_key(relation))
