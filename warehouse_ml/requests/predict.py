@@ -10,6 +10,7 @@ from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CANARY, CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.requests.native import asked_there
 from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
@@ -394,13 +395,15 @@ def _log(
         features=features,
         is_binary=is_binary,
         decided=[name for name in _DECIDED if name not in {feature.lower() for feature in features}],
-        scored=_scored(warehouse, stored, n_requests),
+        scored=_scored(warehouse, stored, n_requests, features),
     )
 
 
-def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str:
+def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int, features: list[str]) -> str:
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
+    if stored.native is not None:
+        return asked_there(warehouse, stored.version, stored.native, features, _PENDING)
     if stored.path(n_requests) == "sql":
         scoring = stored.scoring_on(warehouse.engine)
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
