@@ -220,6 +220,7 @@ def test_every_door_says_where_the_parameters_are(native: Both) -> None:
         wml(native.bigquery, "replay", "r270"),
         wml(native.bigquery, "query", f"select * from ml.predict(model churn, {rows})"),
         wml(native.bigquery, "query", "select * from ml.weights(model churn)"),
+        wml(native.bigquery, "query", "select * from ml.training_info(model churn)"),
         wml(native.bigquery, "query", f"select * from ml.explain_predict(model churn, {rows})"),
     ]
     for done in asked:
