@@ -205,8 +205,8 @@ def test_no_project_here(tmp_path: Path) -> None:
 
 
 def test_a_target_that_this_release_cannot_reach(tiny: Path) -> None:
-    write(tiny, "wml.toml", (tiny / "wml.toml").read_text() + '\n[targets.bigquery]\nproject = "p"\n')
-    refused(wml(tiny, "build", "--target", "bigquery"), 2, 'no adapter for the engine "bigquery"', "--target duckdb")
+    write(tiny, "wml.toml", (tiny / "wml.toml").read_text() + '\n[targets.oracle]\nproject = "p"\n')
+    refused(wml(tiny, "build", "--target", "oracle"), 2, 'no adapter for the engine "oracle"', "--target duckdb")
 
 
 def test_evaluating_before_training_says_what_to_type(tiny: Path) -> None:

@@ -57,6 +57,7 @@ ORDER = (
     "docs/experiments.md",
     "docs/portability.md",
     "docs/bigquery.md",
+    "docs/bigquery_ml.md",
     "docs/engines.md",
     "docs/cli.md",
     "docs/README.md",

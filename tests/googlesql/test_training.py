@@ -123,7 +123,11 @@ def test_a_trial_is_measured_beside_the_champion(both: Both) -> None:
     both.run("train", "churn", "--as-of", AS_OF)
     tries = both.run("train", "churn", "--as-of", "2024-01-14", "--try", "--format", "json")
     for one, other in zip(tries[0].rows, tries[1].rows, strict=True):
-        assert close(other, one)
+        # Each engine hashes the rows that were compared in its own way.
+        assert one.keys() == other.keys()
+        assert close(
+            {key: other[key] for key in one if "hash" not in key}, {k: v for k, v in one.items() if "hash" not in k}
+        )
 
 
 def test_models_of_other_kinds(both: Both) -> None:

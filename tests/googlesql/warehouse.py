@@ -412,7 +412,8 @@ class GoogleSqlWarehouse:
         sql = _with_flat_names(statement.sql, set(tables))
         where = self._state.scratch if name in self._state.scratch else self._state.tables
         if kind == "insert":
-            into = statement.parenthesised()
+            every = [f"`{column}`" for column, _ in content.columns]
+            into = statement.parenthesised() if statement.word() == "(" else every
             if statement.word() in ("with", "select"):
                 # The evaluation knows no WITH below an INSERT: the query is evaluated first, its rows are inserted.
                 googlesql().analyze(statement.sql, self._tables(statement.sql) | {name: content}, parameters)

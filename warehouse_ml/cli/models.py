@@ -65,14 +65,16 @@ def show(name: str, output: str, project: Path) -> None:
     registry, _ = _registry(project)
     version = registry.get(*_parts(name))
     stored = registry.load(version)
-    facts, parameters = stored.facts, stored.parameters
+    facts, native = stored.facts, stored.native
+    features = stored.parameters.features if native is None else native.inputs
     listed = {
         **{key: value for key, value in version.row().items() if key not in ("metrics", "environment")},
         "folder": registry.root / version.artifact_uri,
         **{f"held out: {key}": value for key, value in version.metrics.items()},
         "scoring_path": facts["scoring_path"],
         "split": facts["split"],
-        "features": ", ".join(feature.name for feature in parameters.features),
+        "features": ", ".join(feature.name for feature in features),
+        **({"model in BigQuery": ".".join(native.native)} if native is not None else {}),
         **{f"option: {key.lower()}": value for key, value in facts["options"].items() if value is not None},
         **{f"environment: {key}": value for key, value in version.environment.items()},
     }

@@ -13,6 +13,7 @@ from warehouse_ml.functions.predict import predicted
 from warehouse_ml.functions.scored import threshold_of
 from warehouse_ml.registry import CHAMPION, Registry, StoredVersion
 from warehouse_ml.scoring import compile_scoring, nodes
+from warehouse_ml.scoring.native import refuse_native
 from warehouse_ml.tables import run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
@@ -50,6 +51,9 @@ def prediction_of_rows(stored: StoredVersion, engine: str) -> str:
     A struct carries columns that nobody knows when the function is made.
     """
     parameters, version = stored.parameters, stored.version
+    if stored.native is not None:
+        why = f"{version.model}@{version.version}: {refuse_native(stored.native.native).what}"
+        return statement(__package__, "too_large.sql", engine, why=why)
     if stored.path(is_stored=True) != "sql":
         name = f"{version.model}@{version.version}"
         why = f'{name} is not scored as SQL: ask wml query "select * from ml.predict(model {version.model}, table ...)"'

@@ -6,13 +6,14 @@ scikit-learn is not imported, because options are checked whenever a project is 
 
 from warehouse_ml.options.estimators import ESTIMATORS, EstimatorSpec, is_classification
 from warehouse_ml.options.resolve import resolve_options
-from warehouse_ml.options.tables import CLASSIFIERS, MODEL_TYPES, OPTIONS, UNLABELLED, Option
+from warehouse_ml.options.tables import CLASSIFIERS, MODEL_TYPES, OPTIONS, OWN, UNLABELLED, Option
 
 __all__ = [
     "CLASSIFIERS",
     "ESTIMATORS",
     "MODEL_TYPES",
     "OPTIONS",
+    "OWN",
     "UNLABELLED",
     "EstimatorSpec",
     "Option",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 from warehouse_ml.errors import DefinitionError, Place, did_you_mean
@@ -22,6 +23,9 @@ _TYPE_NAMES: dict[OptionType, str] = {
     "weights": "a list of (label, weight) pairs",
     "pairs": "a struct of named values, a list of (name, value) pairs, or a JSON object",
 }
+
+
+_ALWAYS_TOLD = ("MODEL_TYPE", "INPUT_LABEL_COLS")
 
 
 def resolve_options(
@@ -66,16 +70,23 @@ def resolve_options(
             hint=did_you_mean(model_type, _lower(MODEL_TYPES)),
         )
     specs = OPTIONS[model_type]
-    resolved = {name: spec.default for name, spec in specs.items()}
+    # Who trains is told only where it is written: versions of earlier releases say nothing of it.
+    resolved = {name: spec.default for name, spec in specs.items() if name != "TRAINER"}
+    is_native = str(written.get("TRAINER")).upper() == "BIGQUERY_ML" and "TRAINER" in specs
     resolved["MODEL_TYPE"] = model_type
     for name, value in written.items():
         if name not in specs:
             raise _unknown_option(model_type, name, places.get(name, place))
         if name != "MODEL_TYPE":
-            resolved[name] = _checked(name, value, specs[name], places.get(name, place))
+            # What cannot be honoured here may well be there.
+            spec = replace(specs[name], only=()) if is_native and name != "TRAINER" else specs[name]
+            resolved[name] = _checked(name, value, spec, places.get(name, place))
     _check_together(resolved, place)
     if resolved.get("ESTIMATOR"):
         resolved["ESTIMATOR"] = estimator_named(str(resolved["ESTIMATOR"]))
+    if is_native and "NUM_TRIALS" not in written:
+        # The defaults are BigQuery ML's own: what is not written is not ours to tell.
+        return {name: value for name, value in resolved.items() if name in written or name in _ALWAYS_TOLD}
     return resolved
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CLASSIFIERS", "MODEL_TYPES", "OPTIONS", "UNLABELLED", "Option", "OptionType"]
+__all__ = ["CLASSIFIERS", "MODEL_TYPES", "OPTIONS", "OWN", "UNLABELLED", "Option", "OptionType"]
 
 OptionType = Literal["bool", "int", "float", "string", "strings", "weights", "pairs"]
 
@@ -53,6 +53,12 @@ _SCORING_PATH = Option(
 _GENERAL = {
     "MODEL_TYPE": Option("string"),
     "SCORING_PATH": _SCORING_PATH,
+    "TRAINER": Option(
+        "string",
+        "WAREHOUSE_ML",
+        choices=("WAREHOUSE_ML", "BIGQUERY_ML"),
+        why="not in BigQuery ML: who trains; `bigquery_ml` sends the statement to BigQuery, on that target alone",
+    ),
     "INPUT_LABEL_COLS": Option("strings", default=("label",)),
     "DATA_SPLIT_METHOD": Option("string", "AUTO_SPLIT", choices=_SPLITS),
     "DATA_SPLIT_EVAL_FRACTION": Option("float", 0.2, low=0, high=1),
@@ -221,6 +227,13 @@ _PCA = {
 
 _SKLEARN = {
     **_GENERAL,
+    "TRAINER": Option(
+        "string",
+        "WAREHOUSE_ML",
+        choices=("WAREHOUSE_ML", "BIGQUERY_ML"),
+        only=("WAREHOUSE_ML",),
+        why="BigQuery ML has no scikit-learn",
+    ),
     "ESTIMATOR": Option("string", why="a class of scikit-learn, such as 'sklearn.linear_model.Ridge'"),
     "PARAMS": Option("pairs", why="its parameters: struct(1.0 as alpha), a list of (name, value), or JSON"),
 }
@@ -260,6 +273,9 @@ OPTIONS: dict[str, dict[str, Option]] = {
 MODEL_TYPES = tuple(OPTIONS)
 UNLABELLED = tuple(name for name in MODEL_TYPES if "INPUT_LABEL_COLS" not in OPTIONS[name])
 """The model types that learn without a label: all rows are trained on, none are held out."""
+
+OWN = ("TRAINER", "SCORING_PATH")
+"""The options that BigQuery ML does not know."""
 
 CLASSIFIERS = tuple(name for name in MODEL_TYPES if "AUTO_CLASS_WEIGHTS" in OPTIONS[name])
 """The model types whose every run tells classes apart; a SKLEARN may."""

@@ -174,6 +174,12 @@ class Registry:
 
     def _read_again(self, version: Version) -> Path:
         """Return the rows of a version that keeps only their query: those read before, or else read now."""
+        if self.load(version).native is not None:
+            raise RowsNotKeptError(
+                f"{version.model}@{version.version} was trained by BigQuery ML: its {version.n_rows:,} rows stay there",
+                place=version.artifact_uri,
+                hint=f"its query is in {version.artifact_uri}/training_query.sql",
+            )
         folder = self.root / _READ_AGAIN
         # The name of the file is its hash, so that rows read before are known to be what they were.
         for path in folder.glob(f"{version.artifact_hash[:16]}-*.parquet"):

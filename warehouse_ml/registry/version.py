@@ -35,6 +35,7 @@ from warehouse_ml.registry.checked import (
 )
 from warehouse_ml.registry.folder import hash_of_file
 from warehouse_ml.scoring import scoring_path
+from warehouse_ml.scoring.native import NativeParameters, native_parameters
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.stored_sql import check_stored_sql, compiled_sql
 
@@ -169,7 +170,7 @@ class VersionContent:
         (folder / PARAMETERS).mkdir()
         for name, table in self.parameters.to_tables().items():
             (folder / PARAMETERS / f"{name}.parquet").write_bytes(parquet_bytes(table))
-        if self.parameters.kept is not None:
+        if not isinstance(self.parameters, NativeParameters) and self.parameters.kept is not None:
             (folder / ESTIMATOR).write_bytes(self.parameters.kept.content)
         if self.snapshot is None:
             return
@@ -201,6 +202,11 @@ class StoredVersion:
     facts: Mapping[str, Any]
     definition: str = ""
     training_query: str | None = None
+
+    @property
+    def native(self) -> NativeParameters | None:
+        """What is known of a model that BigQuery ML trained; None of one whose parameters are here."""
+        return self.parameters if isinstance(self.parameters, NativeParameters) else None
 
     @cached_property
     def scoring_sql(self) -> str:
@@ -318,7 +324,10 @@ def read_version(folder: Path, version: Version) -> StoredVersion:
     check_facts(facts, folder / FACTS)
     try:
         texts = {name: contents[name].decode() for name in (DEFINITION, QUERY, SCORING) if name in contents}
-        parameters = Parameters.from_tables(read_tables(contents, folder), contents.get(ESTIMATOR))
+        if "native" in facts:
+            parameters: Parameters = native_parameters(facts["native"], str(folder / FACTS))
+        else:
+            parameters = Parameters.from_tables(read_tables(contents, folder), contents.get(ESTIMATOR))
     except UnicodeDecodeError:
         raise ArtifactError("its SQL is not UTF-8 text", place=str(folder)) from None
     except (TypeError, KeyError, OverflowError, ValueError) as error:

@@ -10,6 +10,7 @@ from warehouse_ml.catalog import Catalog, Node
 from warehouse_ml.columns import named_rows
 from warehouse_ml.errors import DataError, did_you_mean
 from warehouse_ml.registry import CANDIDATE, CHALLENGER, CHAMPION, Registry, StoredVersion, Version
+from warehouse_ml.requests.native import asked_there
 from warehouse_ml.requests.stretches import Stretch, stretches_of
 from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
@@ -348,13 +349,15 @@ def _log(
         features=features,
         is_binary=is_binary,
         decided=[name for name in _DECIDED if name not in {feature.lower() for feature in features}],
-        scored=_scored(warehouse, stored, n_requests),
+        scored=_scored(warehouse, stored, n_requests, features),
     )
 
 
-def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str:
+def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int, features: list[str]) -> str:
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
+    if stored.native is not None:
+        return asked_there(warehouse, stored.version, stored.native, features, _PENDING)
     if stored.path(n_requests, engine=warehouse.engine) == "sql":
         scoring = stored.scoring_on(warehouse.engine)
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)
@@ -365,10 +368,8 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int) -> str
 
 def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node, version: Version) -> list[str]:
     found = {name.lower(): name for name in columns}
-    features = []
-    for feature in parameters.inputs:
-        if feature.name.lower() in REQUEST_COLUMNS:
-            continue
+    asked = [column for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
+    for feature in asked:
         if feature.name.lower() not in found:
             raise DataError(
                 f'no column "{feature.name}", which {version.model}@{version.version} was trained on',
@@ -376,11 +377,9 @@ def _features(parameters: Parameters, columns: Mapping[str, str], requests: Node
                 has=list(columns),
                 hint=did_you_mean(feature.name, list(columns)) or "the requests must hold every feature of the model",
             )
-        features.append(found[feature.name.lower()])
     # A text that is a number now, or the other way round, would be scored as something that was never seen.
-    asked = [column for column in parameters.inputs if column.name.lower() not in REQUEST_COLUMNS]
     check_columns(asked, columns, place=requests.place)
-    return features
+    return [found[feature.name.lower()] for feature in asked]
 
 
 def _add_columns(warehouse: Warehouse, model: str, requests: Node, columns: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from warehouse_ml.registry import Registry, StoredVersion, Version
 from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import one_row
 from warehouse_ml.templates import environment, statement
+from warehouse_ml.training.native import refuse_native_training
 from warehouse_ml.training.rows import TRAINING_ROWS, RowSummary, read_training_rows
 from warehouse_ml.training.subject import Subject
 from warehouse_ml.training.train import same_version
@@ -104,6 +105,7 @@ def plan_training(context: Context, subject: Subject) -> TrainingPlan:
     subject : Subject
     """
     warehouse, registry, model = context.warehouse, context.registry, subject.definition.name
+    refuse_native_training(subject.definition, "a plan")
     rows = read_training_rows(context, subject.definition, subject.max_rows)
     versions = registry.versions(model)
     same = same_version(registry, model, subject.definition_hash, rows.data_hash)

@@ -33,6 +33,10 @@ class Subject:
         What the model's file and all that it reads say, by file, as ``Catalog.texts`` has them.
     max_rows : int or None
         Of more training rows than this a sample is taken: the target's setting ``max_training_rows``.
+    dataset : tuple of str
+        Where a model that the target itself trains is put: its settings ``project`` and ``dataset``.
+    target : str
+        The target's name.
     """
 
     definition: ModelDefinition
@@ -41,6 +45,8 @@ class Subject:
     root: Path
     files: Mapping[str, str] = field(default_factory=dict)
     max_rows: int | None = None
+    dataset: tuple[str, ...] = ()
+    target: str = ""
 
 
 def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
@@ -56,7 +62,14 @@ def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
         catalog.project.root,
         catalog.texts(node),
         max_training_rows(catalog.target),
+        _dataset(catalog.target),
+        catalog.target.name,
     )
+
+
+def _dataset(target: Target) -> tuple[str, ...]:
+    named = (target.settings.get("project"), target.settings.get("dataset"))
+    return tuple(str(part) for part in named if part)
 
 
 def max_training_rows(target: Target) -> int | None:

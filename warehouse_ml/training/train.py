@@ -9,15 +9,24 @@ from dataclasses import dataclass, field
 
 from warehouse_ml.commits import git_state
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.errors import WmlError
+from warehouse_ml.errors import ArtifactError, WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version
+from warehouse_ml.scoring.native import NativeParameters
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.training.attempt import Attempt, attempt, held_out_rows, traps_of
 from warehouse_ml.training.content import content_of
 from warehouse_ml.training.environment import describe_environment
 from warehouse_ml.training.fit import SEED
 from warehouse_ml.training.holdout import Verdict, compare_with_champion
+from warehouse_ml.training.native import (
+    check_native,
+    evaluate_native,
+    fit_native,
+    is_native,
+    native_content,
+    read_native_rows,
+)
 from warehouse_ml.training.rows import RowSummary, read_training_rows
 from warehouse_ml.training.runs import FAILED, FINISHED, RunLog
 from warehouse_ml.training.subject import Subject
@@ -145,6 +154,8 @@ class _Training:
         promote: str,
         guard: Guard | None,
     ) -> Trained:
+        if is_native(subject.definition):
+            return self._run_native(subject, force=force, promote=promote, guard=guard)
         self._say("reading the training rows")
         context = Context(self._warehouse, self._registry, self._as_of)
         rows = read_training_rows(context, subject.definition, subject.max_rows)
@@ -176,6 +187,38 @@ class _Training:
             done.result.warnings,
             done.notes,
         )
+
+    def _run_native(self, subject: Subject, *, force: bool, promote: str, guard: Guard | None) -> Trained:
+        """Let BigQuery ML train the statement; a version of it is published when the model is there."""
+        definition, threshold = subject.definition, float(subject.config.get("threshold", 0.5))
+        check_native(definition, self._warehouse.engine, subject.target)
+        self._say("counting the training rows")
+        rows, asked = read_native_rows(Context(self._warehouse, self._registry, self._as_of), subject)
+        same = None if force else same_version(self._registry, self._model, subject.definition_hash, rows.data_hash)
+        traps = traps_of(subject)
+        if same is not None:
+            alias, reason = self._complete(same, definition, rows, promote, guard)
+            return Trained(same, False, alias, reason, rows.n_rows, 0, 0.0, traps)
+        number = max((version.version for version in self._registry.versions(self._model)), default=0) + 1
+        parameters = asked.called(f"{definition.name}_v{number}")
+        self._log.learned(
+            options=definition.options,
+            definition_hash=subject.definition_hash,
+            data_hash=rows.data_hash,
+            n_rows=rows.n_rows,
+        )
+        self._log.begin()
+        self._say(f"BigQuery trains {'.'.join(parameters.native)}")
+        fit_native(self._warehouse, definition, rows, parameters.native)
+        metrics = evaluate_native(self._warehouse, parameters, threshold)
+        verdict = self._decide(parameters, metrics, 0, promote, "")
+        self._say("publishing the version")
+        content = native_content(definition, rows, parameters, threshold, subject.files, traps)
+        version = self._registry.publish(self._describe(subject, rows, metrics, number), content)
+        verdict = self._guarded(guard, version, verdict)
+        _write_aliases(self._registry, version, verdict, self._as_of)
+        self._log.end(FINISHED, version=version.version, metrics=version.metrics)
+        return Trained(version, True, verdict.alias, verdict.reason, rows.n_rows, 0, self._log.seconds, traps)
 
     def _complete(
         self, same: Version, definition: ModelDefinition, rows: RowSummary, promote: str, guard: Guard | None
@@ -214,9 +257,11 @@ class _Training:
             told = parameters.model_type.lower()
             reason = f"the newest serves: no rows are held out to compare versions of a {told} on"
             return Verdict(CHAMPION, reason, champion)
-        return compare_with_champion(
-            self._warehouse, parameters, metrics, n_held_out, self._registry.load(champion), side=side
-        )
+        stored = self._registry.load(champion)
+        if isinstance(parameters, NativeParameters) or stored.native is not None:
+            reason = "not comparable: BigQuery ML holds rows of its own out; it is compared on the requests it answers"
+            return Verdict(CHALLENGER, f"{reason}; promote it by hand if it is meant to serve", champion)
+        return compare_with_champion(self._warehouse, parameters, metrics, n_held_out, stored, side=side)
 
     def _guarded(self, guard: Guard | None, version: Version, verdict: Verdict) -> Verdict:
         """Return the verdict after the rules about a promotion were asked, where one is meant."""
@@ -230,11 +275,19 @@ class _Training:
         refusal = guard(version, champion)
         return verdict if refusal is None else Verdict(CHALLENGER, f"refused: {refusal} ({verdict.reason})", champion)
 
-    def _publish(self, subject: Subject, rows: RowSummary, done: Attempt) -> Version:
+    def _describe(
+        self, subject: Subject, rows: RowSummary, metrics: Mapping[str, float | None], wanted: int | None = None
+    ) -> Callable[[int], Version]:
+        """Return what tells of the version by its number, which must be the wanted one, if any is."""
         commit, is_dirty = git_state(subject.root)
         environment = {**describe_environment(SEED), "git_is_dirty": is_dirty}
 
         def describe(number: int) -> Version:
+            if wanted is not None and number not in (0, wanted):
+                raise ArtifactError(
+                    f"{self._model}@{wanted} was taken while BigQuery trained it: the next number is {number}",
+                    hint="train one at a time; run it again",
+                )
             return Version(
                 model=self._model,
                 version=number,
@@ -247,10 +300,13 @@ class _Training:
                 git_commit=commit,
                 model_type=subject.definition.model_type,
                 n_rows=rows.n_rows,
-                metrics=done.metrics,
+                metrics=metrics,
                 environment=environment,
             )
 
+        return describe
+
+    def _publish(self, subject: Subject, rows: RowSummary, done: Attempt) -> Version:
         content = content_of(
             self._warehouse,
             subject.definition,
@@ -260,7 +316,7 @@ class _Training:
             subject.files,
             keeps_rows=self._registry.keeps_rows(rows.n_rows),
         )
-        return self._registry.publish(describe, content)
+        return self._registry.publish(self._describe(subject, rows, done.metrics), content)
 
 
 def same_version(registry: Registry, model: str, definition_hash: str, data_hash: str) -> Version | None:

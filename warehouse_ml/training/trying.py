@@ -14,6 +14,7 @@ from warehouse_ml.tables import all_of, undone
 from warehouse_ml.templates import statement
 from warehouse_ml.training.attempt import Attempt, attempt
 from warehouse_ml.training.holdout import held_out_query
+from warehouse_ml.training.native import refuse_native_training
 from warehouse_ml.training.rows import TRAINING_ROWS, read_training_rows
 from warehouse_ml.training.runs import TRIED, HeldOut, RunLog
 from warehouse_ml.training.subject import Subject
@@ -82,6 +83,7 @@ def try_out(
     log = RunLog(warehouse, model, as_of)
     try:
         subject = read()
+        refuse_native_training(subject.definition, "--try")
         say("reading the training rows")
         rows = read_training_rows(Context(warehouse, registry, as_of), subject.definition, subject.max_rows)
         done = attempt(warehouse, subject, rows, log, say)
@@ -126,6 +128,8 @@ def _why_not(warehouse: Warehouse, done: Attempt, stored: StoredVersion | None) 
     missing = [column.name for column in stored.parameters.inputs if column.name.lower() not in known]
     if missing:
         return f"the champion needs {missing[0]}, which is not selected any more"
+    if stored.native is not None:
+        return "BigQuery ML trained the champion: it cannot be asked about these rows"
     if stored.parameters.task != parameters.task or stored.parameters.label != parameters.label:
         return "the champion has another label"
     return None
