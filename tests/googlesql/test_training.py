@@ -299,7 +299,12 @@ def test_a_sample_is_the_rows_of_lowest_hashes(
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("a.b", "'.' is not allowed"), ("say `x`", "'`' is not allowed"), ("_PARTITIONTIME", "BigQuery's own"), ("", "it has no name")],
+    [
+        ("a.b", "'.' is not allowed"),
+        ("say `x`", "'`' is not allowed"),
+        ("_PARTITIONTIME", "BigQuery's own"),
+        ("", "it has no name"),
+    ],
 )
 def test_a_name_that_bigquery_refuses_is_said_before_anything_runs(name: str, told: str) -> None:
     with pytest.raises(DefinitionError, match=told) as refused:
