@@ -8,6 +8,7 @@ import pytest
 from tests.googlesql.both import Both, playing
 from tests.googlesql.proofs import proved_files
 from tests.googlesql.warehouse import PROVED
+from warehouse_ml import templates
 
 
 @pytest.fixture
@@ -21,6 +22,9 @@ def both(tmp_path: Path) -> Iterator[Both]:
 def proves(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check that a module's tests send each statement that it says it proves, when all of its tests ran."""
     PROVED.clear()
+    # What was rendered tells which file a statement is of: none of it may be forgotten before the module's end.
+    templates._rendered.clear()
+    templates._MOST_RENDERED = 1_000_000
     failed = request.session.testsfailed
     yield
     chosen = request.config.option.keyword or any("::" in argument for argument in request.config.args)
