@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import sqlglot
+
 from warehouse_ml import templates
 
 PACKAGE = Path(templates.__file__).parent
@@ -29,14 +31,31 @@ def shipped_files() -> set[str]:
     }
 
 
-def proved_files(statements: Collection[str]) -> set[str]:
-    """Return the files all of whose statements, as rendered for BigQuery in this process, are among those sent."""
-    found = set()
+def proved_files(statements: Collection[str], claimed: Collection[str]) -> set[str]:
+    """Return the claimed files all of whose statements, as rendered for BigQuery in this process, are among those sent.
+
+    A query that became a part of another through sqlglot is looked for in sqlglot's own spelling.
+    """
+    found: set[str] = set()
+    unseen = []
     for (package, file, engine, _), text in templates._rendered.items():
         name = f"{package.removeprefix('warehouse_ml').strip('.').replace('.', '/')}/{file}"
-        if engine != "bigquery" or name in found:
+        if engine != "bigquery" or name not in claimed:
             continue
         parts = [part.strip() for part in text.split(";\n") if part.strip()]
         if all(any(part in sent for sent in statements) for part in parts):
             found.add(name)
+        else:
+            unseen.append((name, text))
+    missing = [text for name, text in unseen if name not in found]
+    spelled = [_spelled(sent) for sent in statements] if missing else []
+    found |= {name for name, text in unseen if name not in found and any(_spelled(text) in sent for sent in spelled)}
     return found
+
+
+def _spelled(sql: str) -> str:
+    try:
+        tree = sqlglot.parse_one(sql, read="bigquery")
+    except sqlglot.ParseError:
+        return sql
+    return tree.sql(dialect="bigquery", comments=False)

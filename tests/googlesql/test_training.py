@@ -127,6 +127,23 @@ def test_a_trial_is_measured_beside_the_champion(both: Both) -> None:
         assert {key for key in one if not close(other[key], one[key])} == {"run_id"}
 
 
+def test_a_trial_without_what_the_champion_needs_stands_beside_its_own_training(both: Both) -> None:
+    both.run("train", "churn", "--as-of", AS_OF)
+    both.write(lambda folder: edit(folder, "models/churn.sql", "    requests.visits,\n", ""))
+    tries = both.run("train", "churn", "--as-of", AS_OF, "--try", "--format", "json")
+    assert all("visits, which is not selected any more" in done.out + done.err for done in tries)
+    for one, other in zip(tries[0].rows, tries[1].rows, strict=True):
+        assert one.keys() == other.keys()
+        assert {key for key in one if not close(other[key], one[key])} == {"run_id"}
+
+
+def test_a_kept_estimator_is_measured_on_arrays(both: Both) -> None:
+    model(both, "churn_near")
+    both.run("train", "churn_near", "--as-of", AS_OF)
+    own = ("run_id", "comparable_group")
+    assert both.agree("wml.held_out_metrics", but=own, within=1e-8) > 10
+
+
 def test_models_of_other_kinds(both: Both) -> None:
     names = ("churn_transform", "region_linear", "amount_trees", "groups")
     for name in names:
