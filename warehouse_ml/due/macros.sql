@@ -183,6 +183,35 @@ slips as {{ materialized() }} (
 {% endif %}
 {%- endmacro -%}
 
+{#- The rows of a relation about the newest window, once the rule has rested and no name in it is a slip. -#}
+{%- macro _of_newest(relation, metric, slices='*') -%}
+{{ '    ' }}from windows
+    inner join {{ relation | wml }} as {{ relation }}
+        on windows.evaluation_id = {{ relation }}.evaluation_id
+    cross join rested
+    cross join slips
+    where
+        windows.place = 1
+        and rested.n_young = 0
+        and slips.n_slips = 0
+        and {{ relation }}.metric = {{ metric | literal }}{{ _of_slices(relation, slices) }}
+{%- endmacro -%}
+
+{%- macro _shown(columns) -%}
+select
+{% for column in columns %}
+    final.{{ column }}{{ '' if loop.last else ',' }}
+{% endfor %}
+from final
+{%- endmacro -%}
+
+{%- macro _by_slice() -%}
+order by
+    final.evaluation asc,
+    final.slice_key asc,
+    final.slice_value asc
+{%- endmacro -%}
+
 {#- Due once for each instant of a schedule: no firing of the rule and, of one for retraining, no version is from since. -#}
 {%- macro on_schedule(schedule, timezone='UTC', model=none) -%}
 {% set about = subject(model) %}
@@ -228,13 +257,7 @@ final as (
     cross join trained
 )
 
-select
-    final.reason,
-    final.schedule,
-    final.timezone,
-    final.due_at,
-    final.last_at
-from final
+{{ _shown(['reason', 'schedule', 'timezone', 'due_at', 'last_at']) }}
 where
     final.due_at is not null
     and (final.last_at is null or final.last_at < final.due_at)
@@ -256,13 +279,7 @@ final as (
     from chosen
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.version,
-    final.trained_at
-from final
+{{ _shown(['reason', 'value', 'bound', 'version', 'trained_at']) }}
 where final.value > final.bound
 {%- endmacro -%}
 
@@ -291,16 +308,7 @@ final as (
         chosen.trained_at
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.relation,
-    final.version,
-    final.trained_at,
-    final.first_at,
-    final.last_at
-from final
+{{ _shown(['reason', 'value', 'bound', 'relation', 'version', 'trained_at', 'first_at', 'last_at']) }}
 where final.value > final.bound
 {%- endmacro -%}
 
@@ -323,40 +331,19 @@ final as (
         windows.window_start,
         metrics.ci_lower,
         metrics.ci_upper
-    from windows
-    inner join {{ 'metrics' | wml }} as metrics
-        on windows.evaluation_id = metrics.evaluation_id
-    cross join rested
-    cross join slips
-    where
-        windows.place = 1
-        and rested.n_young = 0
-        and slips.n_slips = 0
-        and metrics.metric = {{ metric | literal }}{{ _of_slices('metrics', slices) }}
+{{ _of_newest('metrics', metric, slices) }}
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.metric,
-    final.slice_key,
-    final.slice_value,
-    final.evaluation,
-    final.version,
-    final.window_start,
-    final.ci_lower,
-    final.ci_upper
-from final
+{{ _shown([
+    'reason', 'value', 'bound', 'metric', 'slice_key', 'slice_value', 'evaluation', 'version', 'window_start',
+    'ci_lower', 'ci_upper'
+]) }}
 where
     final.value {{ '<' if side == 'below' else '>' }} final.bound
 {% if surely %}
     and final.{{ 'ci_upper' if side == 'below' else 'ci_lower' }} {{ '<' if side == 'below' else '>' }} final.bound
 {% endif %}
-order by
-    final.evaluation asc,
-    final.slice_key asc,
-    final.slice_value asc
+{{ _by_slice() }}
 {%- endmacro -%}
 
 {#- Due when a metric of the last mature window is below a bound; with `surely`, when its whole interval is. -#}
@@ -464,31 +451,17 @@ final as (
         and slips.n_slips = 0
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.metric,
-    final.slice_key,
-    final.slice_value,
-    final.evaluation,
-    final.version,
-    final.window_start,
-    final.first_window_start,
-    final.change,
-    final.ci_lower,
-    final.ci_upper
-from final
+{{ _shown([
+    'reason', 'value', 'bound', 'metric', 'slice_key', 'slice_value', 'evaluation', 'version', 'window_start',
+    'first_window_start', 'change', 'ci_lower', 'ci_upper'
+]) }}
 where
     abs(final.change) >= {{ number(by, 'by') }}
     and (
         (final.better = 'higher' and final.ci_upper < 0)
         or (final.better = 'lower' and final.ci_lower > 0)
     )
-order by
-    final.evaluation asc,
-    final.slice_key asc,
-    final.slice_value asc
+{{ _by_slice() }}
 {%- endmacro -%}
 
 {#-
@@ -519,34 +492,13 @@ final as (
         windows.evaluation,
         windows.version,
         windows.window_start
-    from windows
-    inner join {{ 'disparities' | wml }} as disparities
-        on windows.evaluation_id = disparities.evaluation_id
-    cross join rested
-    cross join slips
-    where
-        windows.place = 1
-        and rested.n_young = 0
-        and slips.n_slips = 0
-        and disparities.metric = {{ metric | literal }}{{ _of_slices('disparities', slices) }}
+{{ _of_newest('disparities', metric, slices) }}
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.metric,
-    final.slice_key,
-    final.slice_value,
-    final.group_value,
-    final.reference_slice,
-    final.reference_value,
-    final.n,
-    final.p_adjusted,
-    final.evaluation,
-    final.version,
-    final.window_start
-from final
+{{ _shown([
+    'reason', 'value', 'bound', 'metric', 'slice_key', 'slice_value', 'group_value', 'reference_slice',
+    'reference_value', 'n', 'p_adjusted', 'evaluation', 'version', 'window_start'
+]) }}
 where
 {% if side == 'below' %}
     -final.value > final.bound
@@ -558,10 +510,7 @@ where
 {% if significance is not none %}
     and final.p_adjusted < {{ number(significance, 'significance') }}
 {% endif %}
-order by
-    final.evaluation asc,
-    final.slice_key asc,
-    final.slice_value asc
+{{ _by_slice() }}
 {%- endmacro -%}
 
 {#- Due when a group's value is less than a share of the highest group's: the impact ratio, of the selection rate. -#}
@@ -585,37 +534,15 @@ final as (
         windows.evaluation,
         windows.version,
         windows.window_start
-    from windows
-    inner join {{ 'disparities' | wml }} as disparities
-        on windows.evaluation_id = disparities.evaluation_id
-    cross join rested
-    cross join slips
-    where
-        windows.place = 1
-        and rested.n_young = 0
-        and slips.n_slips = 0
-        and disparities.metric = {{ metric | literal }}{{ _of_slices('disparities', slices) }}
+{{ _of_newest('disparities', metric, slices) }}
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.metric,
-    final.slice_key,
-    final.slice_value,
-    final.group_value,
-    final.highest_slice,
-    final.n,
-    final.evaluation,
-    final.version,
-    final.window_start
-from final
+{{ _shown([
+    'reason', 'value', 'bound', 'metric', 'slice_key', 'slice_value', 'group_value', 'highest_slice', 'n',
+    'evaluation', 'version', 'window_start'
+]) }}
 where final.value < final.bound
-order by
-    final.evaluation asc,
-    final.slice_key asc,
-    final.slice_value asc
+{{ _by_slice() }}
 {%- endmacro -%}
 
 {#-
@@ -648,16 +575,7 @@ final as (
         windows.evaluation,
         windows.version,
         windows.window_start
-    from windows
-    inner join {{ 'drift' | wml }} as drift
-        on windows.evaluation_id = drift.evaluation_id
-    cross join rested
-    cross join slips
-    where
-        windows.place = 1
-        and rested.n_young = 0
-        and slips.n_slips = 0
-        and drift.metric = {{ metric | literal }}
+{{ _of_newest('drift', metric) }}
 {% if names is none %}
         and drift.kind = 'input'
 {% else %}
@@ -665,20 +583,10 @@ final as (
 {% endif %}
 )
 
-select
-    final.reason,
-    final.value,
-    final.bound,
-    final.input,
-    final.metric,
-    final.reference,
-    final.importance,
-    final.n_reference,
-    final.n_current,
-    final.evaluation,
-    final.version,
-    final.window_start
-from final
+{{ _shown([
+    'reason', 'value', 'bound', 'input', 'metric', 'reference', 'importance', 'n_reference', 'n_current',
+    'evaluation', 'version', 'window_start'
+]) }}
 where
     final.value > final.bound
 {% if importance_above is not none %}
@@ -706,13 +614,7 @@ final as (
     from chosen
 )
 
-select
-    final.reason,
-    final.version,
-    final.trained_at,
-    final.trained_from,
-    final.now
-from final
+{{ _shown(['reason', 'version', 'trained_at', 'trained_from', 'now']) }}
 where final.trained_from <> final.now
 {%- endmacro -%}
 
@@ -732,12 +634,6 @@ final as (
     from chosen
 )
 
-select
-    final.reason,
-    final.version,
-    final.trained_at,
-    final.trained_from,
-    final.now
-from final
+{{ _shown(['reason', 'version', 'trained_at', 'trained_from', 'now']) }}
 where final.trained_from <> final.now
 {%- endmacro -%}
