@@ -21,6 +21,7 @@ FEW = settings(
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+MEANS = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "f1_weighted")
 Place = tuple[str, str]
 
 
@@ -208,3 +209,39 @@ def test_a_small_class_hides_another_of_its_slice(run, warehouse):
         assert found[f"{name}[cancelled]"]["is_suppressed"]
         assert found[f"{name}[late]"]["reason"] == "complementary: a smaller slice could be derived"
     assert metrics_of(warehouse)["all"]["recall[cancelled]"]["value"] == pytest.approx(0.4)
+    # Right, labelled and called of the two hidden classes add up to what is known: five means would tell all of it.
+    for name in MEANS:
+        assert found[name]["is_suppressed"]
+        assert found[name]["value"] is None
+        assert found[name]["reason"].startswith("complementary: other metrics of the slice, below min_slice_size 10")
+        assert metrics_of(warehouse)["all"][name]["value"] is not None
+    assert found["recall_weighted"]["value"] == found["accuracy"]["value"]
+
+
+@FEW
+@given(seed=st.integers(0, 10**6), n_classes=st.integers(2, 5))
+def test_means_over_classes_are_shown_beside_none_or_three_hidden_classes(run, warehouse, seed, n_classes):
+    """Three hidden classes have six unknown numbers, of which the means are five equations; two have three."""
+    rng = np.random.default_rng(seed)
+    names = list("pqrst")[:n_classes]
+    shares = np.array([0.7, 0.2, 0.1, 0.1, 0.1])[:n_classes]
+    size = 30
+    rows = {side: rng.choice(names, 2 * size, p=shares / shares.sum()).tolist() for side in ("label", "prediction")}
+    rows["c0"] = ["a"] * size + ["b"] * size
+    run(rows, task="multiclass", slices=["c0"], min_slice_size=8, restate=True, definition_hash=f"{seed} {n_classes}")
+    for value, found in metrics_of(warehouse, "c0").items():
+        inside = np.array(rows["c0"]) == value
+        there = {x for side in ("label", "prediction") for x in np.array(rows[side])[inside]}
+        hidden = [name for name in there if found[f"recall[{name}]"]["is_suppressed"]]
+        shown = [name for name in MEANS if not found[name]["is_suppressed"]]
+        assert len(hidden) != 1
+        assert not shown or len(hidden) in (0, 3, 4, 5)
+
+
+def test_a_hidden_slice_hides_the_means_over_its_classes(run, warehouse):
+    label = ["on time", "late", "cancelled"] * 20
+    rows = {"label": label, "prediction": label[1:] + label[:1], "c0": ["a"] * 3 + ["b"] * 20 + ["c"] * 37}
+    run(rows, task="multiclass", slices=["c0"], min_slice_size=10)
+    for value in ("a", "b"):
+        found = metrics_of(warehouse, "c0")[value]
+        assert all(found[name]["is_suppressed"] and found[name]["value"] is None for name in (*MEANS, "accuracy"))

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["hidden_classes", "suppress"]
 
+_CLASS_MEANS = (
+    "balanced_accuracy",
+    "precision_macro",
+    "recall_macro",
+    "f1_macro",
+    "precision_weighted",
+    "f1_weighted",
+)
+"""Means over the classes of a slice; what is not here, such as recall_weighted, is the accuracy."""
+
+_MEANS = "means of classes"
+# Of two classes three numbers are unknown: those that are right, labelled and called the first; what the two have in
+# common is known. The means are five equations. Of three classes they are too few.
+_TOLD_BY_MEANS = 2
+
 
 def suppress(steps: Steps, spec: EvaluationSpec) -> None:
     """Hide what tells of slices that are too small, in ``wml_metric``.
@@ -31,10 +46,30 @@ def suppress(steps: Steps, spec: EvaluationSpec) -> None:
     n_families = 3 if spec.task == "binary" else 1
     hidden = hidden_slices(steps.fetch_arrow("suppression_cells.sql"), spec, n_families)
     if spec.task == "multiclass":
-        hidden = pa.concat_tables([hidden, hidden_classes(steps.fetch_arrow("suppression_classes.sql"), hidden, spec)])
+        classes = hidden_classes(steps.fetch_arrow("suppression_classes.sql"), hidden, spec)
+        hidden = pa.concat_tables([hidden, classes, _hidden_means(hidden, classes)])
     if hidden.num_rows:
         steps.load("wml_hidden", hidden)
-        steps.run("suppress.sql", families=FAMILIES[spec.task], n_families=n_families)
+        means = dict.fromkeys(_CLASS_MEANS, _MEANS) if spec.task == "multiclass" else {}
+        steps.run("suppress.sql", families=FAMILIES[spec.task], n_families=n_families, means=means)
+
+
+def _hidden_means(hidden: pa.Table, classes: pa.Table) -> pa.Table:
+    """Return the slices whose means over classes are hidden: with all else, or as they would tell two classes."""
+    import pyarrow as pa
+
+    found = {_slice(row): row for row in hidden.to_pylist() if not row["scope"]}
+    of_slice: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
+    for row in classes.to_pylist():
+        of_slice.setdefault(_slice(row), []).append(row)
+    for place, rows in of_slice.items():
+        if len(rows) <= _TOLD_BY_MEANS:
+            found.setdefault(place, min(rows, key=lambda row: int(row["small_from"])))
+    return pa.Table.from_pylist([{**row, "scope": _MEANS} for row in found.values()], hidden_schema())
+
+
+def _slice(row: dict[str, Any]) -> tuple[int, int, str]:
+    return row["unit"], row["slice_set"], row["slice_value"]
 
 
 def hidden_classes(cells: pa.Table, hidden: pa.Table, spec: EvaluationSpec) -> pa.Table:

@@ -3,13 +3,17 @@
 -- null:  all that tells a hidden value: value, variance, interval and denominators
 -- A metric is hidden with all others that are as near to the answers as it is, or nearer: `families` numbers them. Metrics
 -- that it does not name are as near as can be.
-{# What stands behind [ or @ is the class or the further threshold that a rate is of; a metric over rows stands for itself. #}
+{# What stands behind [ or @ is the class or the further threshold that a rate is of; a metric over rows stands for itself,
+   means over classes for each other. #}
 {% set scope %}
 case
         when strpos(shown.metric, '[') > 0 then substr(shown.metric, strpos(shown.metric, '['))
         when strpos(shown.metric, '@') > 0 then substr(shown.metric, strpos(shown.metric, '@'))
         {% for metric in own_metrics if metric.over == 'rows' %}
         when shown.metric = {{ metric.name | literal }} then shown.metric
+        {% endfor %}
+        {% for metric, scope in means.items() %}
+        when shown.metric = {{ metric | literal }} then {{ scope | literal }}
         {% endfor %}
         else ''
     end
