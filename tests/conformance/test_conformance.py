@@ -77,6 +77,20 @@ class TestRows:
         assert table["at"].to_pylist() == [NOON]
         assert table.schema.field("at").type == pa.timestamp("us", tz="UTC")
 
+    def test_temporary_tables_are_taken_away_together(self, warehouse: Warehouse) -> None:
+        warehouse.load(PEOPLE, ROWS)
+        for name in ("scratch_a", "scratch_b", "people"):
+            warehouse.load(Relation(name), ROWS.slice(0, 1), temporary=True)
+        with warehouse.transaction():
+            # One of them twice, and one that was never there.
+            warehouse.drop_temporary(["scratch_a", "nowhere", "people", "scratch_a"])
+        warehouse.drop_temporary([])
+        assert count(warehouse, Relation("scratch_b")) == 1
+        # The table of that name is another's.
+        assert count(warehouse, PEOPLE) == 3
+        with pytest.raises(WmlError):
+            count(warehouse, Relation("scratch_a"))
+
     def test_a_load_takes_the_place_of_all_that_was_there(self, warehouse: Warehouse) -> None:
         warehouse.load(PEOPLE, ROWS)
         warehouse.load(PEOPLE, pa.table({"other": ["x"]}))

@@ -3,7 +3,7 @@
 The emulator speaks the protocols of BigQuery and is DuckDB inside: what goes through it proves the plumbing, never
 what BigQuery makes of a statement. What BigQuery's documentation promises and it lacks is added here:
 
-- temporary tables of a session, which it looks for in the default dataset;
+- temporary tables of a session, which it looks for in the default dataset, and does not find by _session;
 - a job id is taken once: a second job of that id is refused with 409;
 - a copy or a load over a table takes the place of its columns, too;
 - a view that a statement made tells its query;
@@ -36,6 +36,7 @@ from sqlglot.generators.duckdb import DuckDBGenerator
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
 _TABLE_FUNCTION = re.compile(r"^(?:\s|--.*\n)*create\s+or\s+replace\s+table\s+function\b", re.IGNORECASE)
+_DROPPED = re.compile(r"drop table if exists _session\.`?(\w+)`?", re.IGNORECASE)
 _DESCRIBED = re.compile(r"alter table `(\w+)`\.`(\w+)` set options \(description = '([^']*)'\)", re.IGNORECASE)
 _FROM = re.compile(r"\bfrom\b", re.IGNORECASE)
 _FEW_ROWS = 10_000
@@ -93,6 +94,9 @@ async def _inserted(project_id: str, request: Any, ctx: Any, caller: Any) -> Any
     query = body.get("configuration", {}).get("query", {})
     if _TABLE_FUNCTION.match(query.get("query", "")):
         query["query"] = "select 1 as not_made"
+    for name in _DROPPED.findall(query.get("query", "")):
+        ctx.engine.execute(f'drop table if exists temp."{name}"')
+        _named.setdefault(_session_of(query), set()).discard(name)
     if "query" in query:
         query["query"] = _cut_weeks(query["query"])
         ctx.engine.execute("create macro if not exists wml_week(x) as date_trunc('week', x)")

@@ -7,7 +7,7 @@ by it; the table or view itself is kept here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,6 +158,10 @@ class GoogleSqlWarehouse:
         if self._depth and not temporary:
             raise GoogleSqlError(f"load {relation}: no permanent definition inside of a transaction")
         self._write(self._state.scratch if temporary else self._state.tables, _key(relation), content)
+
+    def drop_temporary(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._state.scratch.pop(_key(Relation(name)), None)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

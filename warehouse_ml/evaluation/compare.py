@@ -39,5 +39,4 @@ def write_comparisons(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) 
     steps.run("paired_compared.sql", **names)
     steps.run("forget_comparisons.sql")
     steps.run("write_comparisons.sql")
-    for table in _SCRATCH:
-        steps.run("drop_scratch.sql", table=table)
+    steps.drop(_SCRATCH)

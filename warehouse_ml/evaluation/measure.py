@@ -75,8 +75,7 @@ def measured(
             refuse_bad_rows(spec, steps.fetch("bad_rows.sql"))
             run_measures(steps, spec, columns)
         rows = steps.fetch("overall.sql") if due else []
-        for table in SCRATCH:
-            steps.run("drop_scratch.sql", table=table)
+        steps.drop(SCRATCH)
     return {
         row["metric"]: Measured(row["value"], row["ci_lower"], row["ci_upper"], row["ci_method"], row["n"])
         for row in rows

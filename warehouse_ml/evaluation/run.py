@@ -158,8 +158,7 @@ def evaluate(
                 if on_note:
                     on_note(told)
         overall = metrics_by_unit(steps.fetch("overall.sql")) if due else {}
-        for table in SCRATCH if due else _LOOKED_AT:
-            steps.run("drop_scratch.sql", table=table)
+        steps.drop(SCRATCH if due else _LOOKED_AT)
     return [
         EvaluatedWindow(
             evaluation_id=row["evaluation_id"],

@@ -103,8 +103,7 @@ def search_slices(
         _run(warehouse, "search_cells.sql", names)
         parameters = {"as_of": as_of, "evaluation": spec.name, "model": spec.model}
         _run(warehouse, "write_search.sql", names, {**parameters, "min_slice_size": spec.min_slice_size})
-    for table in _SCRATCH:
-        _run(warehouse, "drop_scratch.sql", {"table": table})
+    warehouse.drop_temporary(_SCRATCH)
     return told
 
 

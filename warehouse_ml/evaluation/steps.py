@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,10 @@ class Steps:
     def load(self, name: str, rows: pa.Table) -> None:
         """Put rows into a scratch table."""
         self._warehouse.load(Relation(name), rows, temporary=True)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take scratch tables away."""
+        self._warehouse.drop_temporary(names)
 
     def _render(self, file: str, names: Mapping[str, Any]) -> str:
         return statement(__package__, file, self._warehouse.engine, **self._names, **names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,9 @@ class Warehouse(Protocol):
 
     def load(self, relation: Relation, rows: pa.Table, *, temporary: bool = False) -> None:
         """Write rows into a table, created or replaced; a temporary one is this connection's own, and is not kept."""
+
+    def drop_temporary(self, names: Iterable[str]) -> None:
+        """Take temporary tables of this connection away, those that are there, in one request to the engine."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All statements inside take effect together or not at all; may be nested.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +99,9 @@ class DuckDBWarehouse:
             self._execute(f"create or replace {kind} {quoted(relation)} as from {_LOADED_ROWS}")
         finally:
             self._connection.unregister(_LOADED_ROWS)
+
+    def drop_temporary(self, names: Iterable[str]) -> None:
+        self._execute("; ".join(f"drop table if exists {quoted(Relation(name, 'temp'))}" for name in names))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +139,15 @@ class BigQueryWarehouse:
             self.run(f"create or replace temp table `{relation.name}` as select * from `{staged.name}`")
         finally:
             self.drop(staged)
+
+    def drop_temporary(self, names: Iterable[str]) -> None:
+        there = [name for name in names if name.lower() in self._temporary]
+        if not there:
+            return
+        # One job for all of them: a job of its own takes most of a second, whatever it does.
+        sql = ";\n".join(f"drop table if exists _session.`{name}`" for name in there)
+        self._query(sql, None, Kind("define", "DROP", is_temporary=True, is_several=True))
+        self._temporary.difference_update(name.lower() for name in there)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
