@@ -31,10 +31,11 @@ _FILE = "file:"
 
 @dataclass
 class Asked:
-    """A statement that was sent, for those who watch."""
+    """A statement that was sent, for those who watch; one that is not run is asked for its columns alone."""
 
     sql: str
     parameters: dict[str, Any]
+    is_run: bool = True
 
 
 @dataclass
@@ -198,7 +199,7 @@ class GoogleSqlWarehouse:
         return {name: self._state.layouts.get(_key(Relation(name, schema)), Layout()) for name in tables}
 
     def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
-        self._tell(query, parameters)
+        self._tell(query, parameters, is_run=False)
         with _told(query):
             sql, tables = self._prepared(query)
             empty = {name: Content(table.columns) for name, table in tables.items()}
@@ -230,9 +231,9 @@ class GoogleSqlWarehouse:
         self._state.scratch.clear()
         self._read.clear()
 
-    def _tell(self, sql: str, parameters: Parameters | None) -> None:
+    def _tell(self, sql: str, parameters: Parameters | None, *, is_run: bool = True) -> None:
         if self._on_statement:
-            self._on_statement(Asked(sql, dict(parameters or {})))
+            self._on_statement(Asked(sql, dict(parameters or {}), is_run))
 
     def _write(self, where: dict[Name, Content], name: Name, content: Content) -> None:
         where[name] = content
@@ -325,9 +326,7 @@ class GoogleSqlWarehouse:
         layout = _layout_of([token.text for token in statement.tokens[begin : statement.at]])
         if what == "table" and name in where and not layout.stands_as(state.layouts.get(name, Layout())):
             # In the service's words.
-            raise GoogleSqlError(
-                "Cannot replace a table with a different partitioning spec. Instead, DROP the table, and then recreate it."
-            )
+            raise GoogleSqlError("Cannot replace a table with a different partitioning spec. Instead, DROP the table")
         if statement.take("as"):
             googlesql().analyze(statement.sql, self._tables(statement.sql), parameters)
             query = statement.rest()

@@ -121,8 +121,8 @@ class CountsBytes(Protocol):
 class LaysOut(Protocol):
     """A warehouse that keeps tables in partitions, so that a query which says when reads those alone.
 
-    ``log_layout`` and ``metrics_layout`` say how the toolkit's own tables are made; of the second, columns to be sorted by
-    are each table's own.
+    ``log_layout`` and ``metrics_layout`` say how the toolkit's own tables are made; those of metrics have columns of
+    their own to be sorted by.
     """
 
     log_layout: Layout

@@ -105,8 +105,8 @@ def layout_of_config(config: Mapping[str, Any], *, kind: str, place: str) -> Lay
     Returns
     -------
     Layout or None
-        None where nothing is said, and of a view. An incremental relation that says nothing of partitions lies by day of its
-        ``event_time``; ``partition_by=none`` gives it none.
+        None where nothing is said, and of a view. An incremental relation that says nothing of partitions lies by day
+        of its ``event_time``; ``partition_by=none`` gives it none.
 
     Raises
     ------
