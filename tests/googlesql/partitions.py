@@ -71,7 +71,9 @@ def _is_written(table: exp.Table) -> bool:
     parent = table.parent
     if isinstance(parent, exp.Schema):
         parent = parent.parent
-    return isinstance(parent, (exp.Insert, exp.Create, exp.Drop, exp.Alter)) and parent.this in (table, table.parent)
+    return isinstance(parent, exp.Drop) or (
+        isinstance(parent, (exp.Insert, exp.Create, exp.Alter)) and table.arg_key == "this"
+    )
 
 
 def _bounds(source: exp.Expr, column: str) -> tuple[bool, bool, bool]:
