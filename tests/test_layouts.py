@@ -66,8 +66,8 @@ class TestConfig:
                 "date",
                 "leave it out",
             ),
-            (TABLE | {"cluster_by": []}, "is no list of columns", None, "['region', 'shop']"),
-            (TABLE | {"cluster_by": {"a": 1}}, "is no list of columns", None, "['region', 'shop']"),
+            (TABLE | {"cluster_by": []}, "is no list of columns", None, "['region', 'product']"),
+            (TABLE | {"cluster_by": {"a": 1}}, "is no list of columns", None, "['region', 'product']"),
             (TABLE | {"cluster_by": list("abcde")}, "names 5 columns, and 4 is the most", None, "keep those"),
             (TABLE | {"cluster_by": ["a", "A"]}, 'names "A" twice', None, "once"),
             (TABLE | {"partition_by": "a", "partition_expiration_days": 0}, "= 0 is no number of days", None, "365"),
@@ -165,7 +165,8 @@ class TestOnDuckDB:
         ok(tiny, "build", "--as-of", "2024-01-03")
         before = rows(tiny, "select * from churn_requests order by request_id")
         built = rows(tiny, "select relation, definition_hash, built_at from wml.builds order by relation")
-        setting = "partition_by='requested_at', cluster_by=['region'], partition_expiration_days=30, require_partition_filter=true"
+        setting = "partition_by='requested_at', cluster_by=['region'], partition_expiration_days=30"
+        setting += ", require_partition_filter=true"
         edit(tiny, REQUESTS, "event_time='requested_at'", f"event_time='requested_at', {setting}")
         done = ok(tiny, "build", "--as-of", "2024-01-03", "--format", "json")
         assert {row["action"] for row in done.rows} == {"up to date"}

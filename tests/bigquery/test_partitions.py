@@ -77,8 +77,8 @@ def test_a_setting_that_cannot_be_is_told_at_its_place(project: Path, tmp_path: 
     ("message", "hint"),
     [
         (
-            "Cannot query over table 'p.d.t' without a filter over column(s) 'requested_at' that can be used for partition"
-            " elimination",
+            "Cannot query over table 'p.d.t' without a filter over column(s) 'requested_at' that can be used for"
+            " partition elimination",
             "a condition on the column of its partitions",
         ),
         (
