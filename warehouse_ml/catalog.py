@@ -17,6 +17,7 @@ from warehouse_ml.graph import Graph, NodeId
 from warehouse_ml.places import SourceText, trace
 from warehouse_ml.project import Project, SqlFile, Target
 from warehouse_ml.template_names import BEGINNING, Clock, Reading, is_file, matches, template_names
+from warehouse_ml.warehouses.layout import LAYOUT_KEYS, layout_of_config
 
 __all__ = ["BEGINNING", "Catalog", "Clock", "Node"]
 
@@ -24,7 +25,7 @@ __all__ = ["BEGINNING", "Catalog", "Clock", "Node"]
 _STILL = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _OTHER = dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
 
-_RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags"}
+_RELATION_KEYS = {"materialized", "event_time", "entity", "known_at", "description", "tags", *LAYOUT_KEYS}
 _CONFIG_KEYS = {
     "relation": _RELATION_KEYS,
     "model": {"requests", "threshold", "allow", "description", "tags"},
@@ -276,11 +277,12 @@ def _check_config(kind: str, file: SqlFile, config: Mapping[str, Any]) -> None:
             place=file.place,
             hint="add event_time='...' to config(...)",
         )
+    layout_of_config(config, kind=file.kind, place=file.place)
 
 
 def _telling(config: Mapping[str, Any]) -> dict[str, Any]:
-    # What is only said about a model makes no other model of it.
-    return {key: value for key, value in config.items() if key != "allow"}
+    # What is only said about a model makes no other model of it; how rows lie, no other rows.
+    return {key: value for key, value in config.items() if key != "allow" and key not in LAYOUT_KEYS}
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from warehouse_ml.building.layout import misplaced, n_laid_out
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import WmlError
 from warehouse_ml.project import Project, Target
 from warehouse_ml.registry import Registry
-from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
+from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings, bigquery_settings
 from warehouse_ml.warehouses.checks import Check, check_duckdb, checked
 
 __all__ = ["Check", "examine"]
@@ -40,10 +41,34 @@ def examine(project: Project, target: Target) -> Iterator[Check]:
             yield Check("settings", "failed", f"{target.place}: {error.what}{has}", error.hint)
             return
         yield Check("settings", "ok", f"project {settings.project}, dataset {settings.dataset}")
-        yield from check_bigquery(settings)
+        is_ready = True
+        for check in check_bigquery(settings):
+            is_ready = is_ready and check.outcome not in ("failed", "skipped")
+            yield check
+        if is_ready:
+            yield from _partitions(project, target, settings)
     else:
         path = project.root / str(target.settings.get("path", "warehouse.duckdb"))
         yield from check_duckdb(path, target.settings.get("threads"))
+
+
+def _partitions(project: Project, target: Target, settings: BigQuerySettings) -> Iterator[Check]:
+    """Look whether tables lie as they are set to; of a project without tables there is nothing to say."""
+    from warehouse_ml.warehouses.bigquery.warehouse import BigQueryWarehouse
+
+    warehouse = BigQueryWarehouse(settings, name=target.name, read_only=True)
+    try:
+        catalog = Catalog(project, target)
+        n_tables, found = n_laid_out(warehouse, catalog), list(misplaced(warehouse, catalog))
+    except WmlError as error:
+        yield Check("partitions", "failed", error.what, error.hint)
+        return
+    finally:
+        warehouse.close()
+    for table in found:
+        yield Check("partitions", "note", table.told, table.fix)
+    if n_tables and not found:
+        yield Check("partitions", "ok", f"{n_tables} tables lie as they are set to")
 
 
 def _files(project: Project, target: Target) -> str:

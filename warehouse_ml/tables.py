@@ -16,17 +16,20 @@ from sqlglot import exp
 
 from warehouse_ml.columns import named_rows
 from warehouse_ml.templates import macro_source, statement, statements
-from warehouse_ml.warehouses.base import WML, Parameters, Relation, Warehouse, wml_table
+from warehouse_ml.warehouses.base import WML, LaysOut, Parameters, Relation, Warehouse, wml_table
+from warehouse_ml.warehouses.layout import LOGS, METRICS, Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "WINDOWED",
     "add_columns",
     "all_of",
     "defining",
     "ensure_tables",
     "one_row",
+    "own_layouts",
     "run_file",
     "spooled",
     "undone",
@@ -36,6 +39,19 @@ _HERE = "warehouse_ml.warehouses"
 _TABLE = "create table if not exists "
 _MADE_BY = ("schema.sql", "tables.sql", "resliced.sql")
 _TELLING = "evaluations"
+
+WINDOWED = (
+    "evaluations",
+    "metrics",
+    "fairness",
+    "disparities",
+    "drift",
+    "calibration",
+    "comparisons",
+    "worst_slices",
+    "metric_cells",
+)
+"""The toolkit's tables of evaluations, which lie by the start of their windows."""
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
@@ -55,7 +71,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
     # Each definition may be made again: where they cannot be made together, the next command goes on from the middle.
     with defining(warehouse):
         warehouse.run(statement(_HERE, "schema.sql", warehouse.engine))
-        for sql in statements(_HERE, "tables.sql", warehouse.engine):
+        metrics_by = own_layouts(warehouse)["metrics"].granularity
+        for sql in statements(_HERE, "tables.sql", warehouse.engine, metrics_by=metrics_by):
             if _TABLE not in sql:
                 # A view is made anew, without being read into a tree before.
                 warehouse.run(sql)
@@ -71,6 +88,13 @@ def ensure_tables(warehouse: Warehouse) -> None:
         names = [name for name in sorted(warehouse.kinds(WML)) if not name.startswith("request_log")]
         words = " ".join([digest, *names])
         warehouse.run(statement(_HERE, "tell_table.sql", warehouse.engine, name=_TELLING, told=words))
+
+
+def own_layouts(warehouse: Warehouse) -> dict[str, Layout]:
+    """Return how the toolkit's own tables are laid out where they are made: ``logs`` and ``metrics``."""
+    if isinstance(warehouse, LaysOut):
+        return {"logs": warehouse.log_layout, "metrics": warehouse.metrics_layout}
+    return {"logs": LOGS, "metrics": METRICS}
 
 
 def add_columns(warehouse: Warehouse, relation: Relation, declared: exp.Expr | str) -> None:

@@ -152,6 +152,7 @@ ELSEWHERE = {
     "read_parquet": "tests/googlesql/test_registry_views.py",
     "read_parquet_in_order": "tests/googlesql/test_registry_views.py",
     "table_layout": "tests/googlesql/test_tables.py",
+    "relation_layout": "tests/googlesql/test_partitions.py",
 }
 """Macros that a statement of the toolkit shows at work, and where."""
 

@@ -7,6 +7,7 @@ by it; the table or view itself is kept here.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,16 +24,18 @@ from tests.googlesql.engine import Content, GoogleSqlError, Name, googlesql
 from tests.googlesql.values import arrow_type, set_value, type_name, type_of_arrow, value_of
 from warehouse_ml.errors import SqlError
 from warehouse_ml.warehouses.base import Parameters, Relation, wml_table
+from warehouse_ml.warehouses.layout import LOGS, METRICS, Layout
 
 _FILE = "file:"
 
 
 @dataclass
 class Asked:
-    """A statement that was sent, for those who watch."""
+    """A statement that was sent, for those who watch; one that is not run is asked for its columns alone."""
 
     sql: str
     parameters: dict[str, Any]
+    is_run: bool = True
 
 
 @dataclass
@@ -42,6 +45,7 @@ class _State:
     views: dict[Name, str] = field(default_factory=dict)
     schemas: set[str] = field(default_factory=set)
     descriptions: dict[Name, str] = field(default_factory=dict)
+    layouts: dict[Name, Layout] = field(default_factory=dict)
 
     def copy(self) -> _State:
         return _State(
@@ -50,6 +54,7 @@ class _State:
             dict(self.views),
             set(self.schemas),
             dict(self.descriptions),
+            dict(self.layouts),
         )
 
 
@@ -127,6 +132,7 @@ class GoogleSqlWarehouse:
     def __init__(self, name: str = "bigquery", on_statement: Callable[[Asked], None] | None = None) -> None:
         self.name = name
         self._on_statement = on_statement
+        self.log_layout, self.metrics_layout = LOGS, METRICS
         self._state = _State()
         self._depth = 0
         self._read: dict[Name, Content] = {}
@@ -191,8 +197,13 @@ class GoogleSqlWarehouse:
         kinds = {name[-1]: "table" for name in self._state.tables if within(name)}
         return kinds | {name[-1]: "view" for name in self._state.views if within(name)}
 
+    def layouts(self, schema: str | None = None) -> dict[str, Layout]:
+        kinds = self.kinds(schema)
+        tables = [name for name, kind in kinds.items() if kind == "table"]
+        return {name: self._state.layouts.get(_key(Relation(name, schema)), Layout()) for name in tables}
+
     def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
-        self._tell(query, parameters)
+        self._tell(query, parameters, is_run=False)
         with _told(query):
             sql, tables = self._prepared(query)
             empty = {name: Content(table.columns) for name, table in tables.items()}
@@ -219,12 +230,14 @@ class GoogleSqlWarehouse:
         return None
 
     def close(self) -> None:
+        for name in self._state.scratch:
+            self._state.layouts.pop(name, None)
         self._state.scratch.clear()
         self._read.clear()
 
-    def _tell(self, sql: str, parameters: Parameters | None) -> None:
+    def _tell(self, sql: str, parameters: Parameters | None, *, is_run: bool = True) -> None:
         if self._on_statement:
-            self._on_statement(Asked(sql, dict(parameters or {})))
+            self._on_statement(Asked(sql, dict(parameters or {}), is_run))
 
     def _write(self, where: dict[Name, Content], name: Name, content: Content) -> None:
         where[name] = content
@@ -307,12 +320,17 @@ class GoogleSqlWarehouse:
                 return
             raise GoogleSqlError(f"Already Exists: {'.'.join(name)}")
         declared = statement.parenthesised() if statement.word() == "(" else []
+        begin = statement.at
         while statement.at < len(statement.tokens) and statement.word() != "as":
             # partition by, cluster by and options say how a table is kept
             if statement.word() == "(":
                 statement.parenthesised()
             else:
                 statement.at += 1
+        layout = _layout_of([token.text for token in statement.tokens[begin : statement.at]])
+        if what == "table" and name in where and not layout.stands_as(state.layouts.get(name, Layout())):
+            # In the service's words.
+            raise GoogleSqlError("Cannot replace a table with a different partitioning spec. Instead, DROP the table")
         if statement.take("as"):
             googlesql().analyze(statement.sql, self._tables(statement.sql), parameters)
             query = statement.rest()
@@ -333,6 +351,7 @@ class GoogleSqlWarehouse:
             )
             content = Content(googlesql().evaluate(f"select {nulls}", {}).columns)
         state.views.pop(name, None)
+        state.layouts[name] = layout
         self._write(where, name, content)
 
     def _drop(self, statement: _Statement) -> None:
@@ -346,6 +365,7 @@ class GoogleSqlWarehouse:
         name = statement.name()
         if name[0] == "_session":
             self._state.scratch.pop(name[1:], None)
+            self._state.layouts.pop(name[1:], None)
             self._read.clear()
             return
         state = self._state
@@ -358,6 +378,7 @@ class GoogleSqlWarehouse:
                 return
             raise GoogleSqlError(f"Not found: {'.'.join(name)}")
         del where[name]
+        state.layouts.pop(name, None)
         self._read.clear()
 
     def _alter(self, statement: _Statement) -> None:
@@ -458,6 +479,23 @@ def content_of(rows: pa.Table) -> Content:
             set_value(proto.cell.add(), value, kind)
         content.rows.append(proto)
     return content
+
+
+def _layout_of(words: list[str]) -> Layout:
+    """Return what stands between a table's name, or its columns, and its query."""
+    text = " ".join(words)
+    parted = re.search(
+        r"partition by (?:(?:timestamp|date|datetime)_trunc \( (\w+) , (\w+) \)|(\w+))", text, re.IGNORECASE
+    )
+    sorted_by = re.search(r"cluster by (\w+(?: , \w+)*)", text, re.IGNORECASE)
+    days = re.search(r"partition_expiration_days = ([0-9.]+)", text)
+    return Layout(
+        (parted[1] or parted[3]) if parted else None,
+        (parted[2] or "day").lower() if parted else None,
+        tuple(sorted_by[1].split(" , ")) if sorted_by else (),
+        float(days[1]) if days else None,
+        "require_partition_filter = true" in text,
+    )
 
 
 def _top(tokens: list[Token]) -> Iterator[Token]:

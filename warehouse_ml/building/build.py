@@ -16,6 +16,7 @@ from typing import Any
 
 from warehouse_ml.building.checks import check_overlap, check_requests, check_window
 from warehouse_ml.building.definitions import hash_of, keep_definition
+from warehouse_ml.building.layout import check_layout, declared, layout_for, must_be_dropped
 from warehouse_ml.building.reading import Query, Reader
 from warehouse_ml.catalog import BEGINNING, Catalog, Clock, Node
 from warehouse_ml.columns import named_rows
@@ -23,7 +24,8 @@ from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.errors import SqlError
 from warehouse_ml.tables import all_of, defining, run_file
 from warehouse_ml.templates import statement
-from warehouse_ml.warehouses.base import Relation, Warehouse
+from warehouse_ml.warehouses.base import LaysOut, Relation, Warehouse
+from warehouse_ml.warehouses.layout import Layout
 
 __all__ = ["Built", "Query", "Reader", "build"]
 
@@ -141,12 +143,15 @@ def _build_one(
     state = _state_of(catalog, reader, node, as_of)
     materialized = str(state["materialized"])
     is_new = last is None or last["definition_hash"] != state["definition_hash"] or not last["is_defined"]
-    if last and _is_up_to_date(catalog, node, last, state, as_of):
+    is_up_to_date = last is not None and _is_up_to_date(catalog, node, last, state, as_of)
+    start = None if is_up_to_date else _goes_on_from(last, state, as_of)
+    if is_up_to_date or start is not None:
+        check_layout(warehouse, node, all_of(warehouse, relation))
+    if last and is_up_to_date:
         if is_new:
             # It was built before definitions were kept.
             keep_definition(warehouse, catalog, reader, node, as_of)
         return Built(node.name, materialized, "up to date", last["n_rows"], 0.0)
-    start = _goes_on_from(last, state, as_of)
     with defining(warehouse):
         if start is not None:
             _extend(warehouse, reader, node, Clock(as_of, start))
@@ -154,7 +159,7 @@ def _build_one(
             _create(warehouse, reader, node, Clock(as_of), kind)
         else:
             _create_checked(warehouse, reader, node, Clock(as_of), kind)
-        n_rows = None if materialized == "view" else _count(warehouse, relation)
+        n_rows = None if materialized == "view" else _count(warehouse, relation, node)
         if is_new:
             keep_definition(warehouse, catalog, reader, node, as_of)
     seconds = time.perf_counter() - began
@@ -219,6 +224,7 @@ def _create(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind
     relation, wanted = Relation(node.name), _kind_of(node)
     _drop_other(warehouse, relation, kind, wanted)
     _run_query(warehouse, reader, node, clock, wanted, relation)
+    check_layout(warehouse, node, all_of(warehouse, relation))
     _check(warehouse, relation, node, clock)
 
 
@@ -226,9 +232,11 @@ def _create_checked(warehouse: Warehouse, reader: Reader, node: Node, clock: Clo
     """Define a relation by one statement, its rows checked before."""
     relation, wanted = Relation(node.name), _kind_of(node)
     is_checked = node.file.kind == "request" or node.config.get("materialized") == "incremental"
+    made: Relation | None = None
     if is_checked:
         _run_query(warehouse, reader, node, clock, "temp table", _FRESH)
         _check(warehouse, _FRESH, node, clock)
+        made = _FRESH if wanted == "table" else None
     elif kind is not None and kind != wanted:
         # What the warehouse does not understand must not cost what is there.
         query = reader.query(node, clock, is_view=wanted == "view")
@@ -236,14 +244,27 @@ def _create_checked(warehouse: Warehouse, reader: Reader, node: Node, clock: Clo
             warehouse.columns(query.sql)
         except SqlError as error:
             raise query.placed(error) from None
+    layout = None
+    if declared(node) is not None:
+        layout = layout_for(warehouse, node, all_of(warehouse, made) if made else reader.query(node, clock).sql)
+    is_dropped = kind == wanted == "table" and must_be_dropped(warehouse, relation, layout)
+    if is_dropped:
+        # Nothing that is there is taken away before rows that lie as they are to lie are made.
+        laid, bare = Relation(f"_wml_laid_{node.name}"), layout.without_options() if layout else None
+        if made:
+            _copy(warehouse, made, "temp table", laid, bare)
+        else:
+            _run_query(warehouse, reader, node, clock, "temp table", laid, bare)
+        made = laid
     if kind is not None:
         warehouse.run(statement(__package__, "forget_build.sql", warehouse.engine), {"relation": node.name})
+    if is_dropped:
+        warehouse.run(statement(__package__, "drop_relation.sql", warehouse.engine, kind=kind, relation=relation))
     _drop_other(warehouse, relation, kind, wanted)
-    if is_checked and wanted == "table":
-        names = {"kind": wanted, "relation": relation, "query": all_of(warehouse, _FRESH)}
-        warehouse.run(statement(__package__, "create_relation.sql", warehouse.engine, **names))
+    if made:
+        _copy(warehouse, made, wanted, relation, layout)
     else:
-        _run_query(warehouse, reader, node, clock, wanted, relation)
+        _run_query(warehouse, reader, node, clock, wanted, relation, layout)
 
 
 def _kind_of(node: Node) -> str:
@@ -283,15 +304,31 @@ def _extend(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock) -> N
         )
 
 
-def _run_query(warehouse: Warehouse, reader: Reader, node: Node, clock: Clock, kind: str, relation: Relation) -> None:
+def _run_query(
+    warehouse: Warehouse,
+    reader: Reader,
+    node: Node,
+    clock: Clock,
+    kind: str,
+    relation: Relation,
+    layout: Layout | None = None,
+) -> None:
     query = reader.query(node, clock, is_view=kind == "view")
-    sql = statement(__package__, "create_relation.sql", warehouse.engine, kind=kind, relation=relation, query=query.sql)
+    names = {"kind": kind, "relation": relation, "query": query.sql, "layout": layout}
+    sql = statement(__package__, "create_relation.sql", warehouse.engine, **names)
     try:
         warehouse.run(sql)
     except SqlError as error:
         raise query.placed(error) from None
 
 
-def _count(warehouse: Warehouse, relation: Relation) -> int:
-    rows = warehouse.fetch(statement(__package__, "count_rows.sql", warehouse.engine, relation=relation))
+def _copy(warehouse: Warehouse, rows: Relation, kind: str, relation: Relation, layout: Layout | None) -> None:
+    names = {"kind": kind, "relation": relation, "query": all_of(warehouse, rows), "layout": layout}
+    warehouse.run(statement(__package__, "create_relation.sql", warehouse.engine, **names))
+
+
+def _count(warehouse: Warehouse, relation: Relation, node: Node) -> int:
+    layout = declared(node) if isinstance(warehouse, LaysOut) else None
+    names = {"relation": relation, "filter_on": layout.field if layout and layout.requires_filter else None}
+    rows = warehouse.fetch(statement(__package__, "count_rows.sql", warehouse.engine, **names))
     return int(rows["n_rows"][0].as_py())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from warehouse_ml.cli.cost import max_bytes_option, tell_cost
+from warehouse_ml.cli.cost import max_bytes_option, tell_cost, tell_misplaced
 from warehouse_ml.cli.options import as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import print_rows, status
 
@@ -39,8 +39,10 @@ def command(
     from warehouse_ml.project import find_project
     from warehouse_ml.session import open_session
 
-    with open_session(find_project(project), target, max_bytes=max_bytes) as session, status() as say:
-        built = build_step(session, as_of, select, fresh=fresh, on_step=lambda name: say(f"building {name}"))
+    with open_session(find_project(project), target, max_bytes=max_bytes) as session:
+        with status() as say:
+            built = build_step(session, as_of, select, fresh=fresh, on_step=lambda name: say(f"building {name}"))
+        tell_misplaced(session)
     tell_cost(session.warehouse)
     print_rows(
         [dataclasses.asdict(row) for row in built], output, ["relation", "materialized", "action", "n_rows", "seconds"]

@@ -11,9 +11,10 @@ from warehouse_ml.cli.output import note
 from warehouse_ml.errors import WmlError
 
 if TYPE_CHECKING:
+    from warehouse_ml.session import Session
     from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["bytes_text", "max_bytes_option", "tell_cost"]
+__all__ = ["bytes_text", "max_bytes_option", "tell_cost", "tell_misplaced"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
@@ -50,6 +51,18 @@ def tell_cost(warehouse: Warehouse) -> None:
     if isinstance(warehouse, CountsBytes) and warehouse.n_jobs:
         jobs = "1 job" if warehouse.n_jobs == 1 else f"{warehouse.n_jobs:,} jobs"
         note(f"{jobs} on {warehouse.name}, which read {bytes_text(warehouse.bytes_processed)}")
+
+
+def tell_misplaced(session: Session) -> None:
+    """Say on stderr which tables lie otherwise than somebody set them to, and what to do about it."""
+    from warehouse_ml.building.layout import misplaced
+    from warehouse_ml.warehouses.layout import LAYOUT_KEYS
+
+    asked_for = any(key in session.catalog.target.settings for key in ("logs", "metrics"))
+    asked_for = asked_for or any(key in node.config for node in session.catalog.nodes.values() for key in LAYOUT_KEYS)
+    for table in misplaced(session.warehouse, session.catalog) if asked_for else ():
+        if table.is_asked_for:
+            note(f"{table.told}; what is there is not changed: {table.fix}")
 
 
 def bytes_text(number: float) -> str:

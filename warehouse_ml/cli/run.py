@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from warehouse_ml.cli.cost import max_bytes_option, tell_cost
+from warehouse_ml.cli.cost import max_bytes_option, tell_cost, tell_misplaced
 from warehouse_ml.cli.options import AS_OF, as_of_option, format_option, project_option, target_option
 from warehouse_ml.cli.output import note, print_rows, status
 from warehouse_ml.cli.retrain import tell_failures
@@ -63,6 +63,7 @@ def command(
             )
             if failed:
                 break
+        tell_misplaced(session)
     tell_cost(session.warehouse)
     print_rows(rows, output)
     if failed:

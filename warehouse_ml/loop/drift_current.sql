@@ -9,3 +9,6 @@ select
 {% endfor %}
 from {{ log | ident }}
 where version = {{ version | literal }}
+{% if since is defined and since is not none %}
+    and requested_at >= {{ since | literal }}
+{% endif %}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.catalog import Clock, Node
 from warehouse_ml.errors import RowsNotKeptError
@@ -25,12 +25,12 @@ from warehouse_ml.scoring.features import KINDS, FittedFeature, InputColumn, Kin
 from warehouse_ml.session import Session
 from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
-from warehouse_ml.warehouses.base import Relation
+from warehouse_ml.warehouses.base import LaysOut, Relation, Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OnStep", "evaluate_nodes"]
+__all__ = ["OnStep", "evaluate_nodes", "open_since"]
 
 OnStep = Callable[[str], None]
 """Is told what is being done, in words."""
@@ -78,9 +78,40 @@ def evaluate_nodes(
 
 def _open_since(session: Session, spec: EvaluationSpec) -> dt.datetime | None:
     """Return where the first window starts that may still change, so that a week's job reads a week and not a year."""
-    sql = statement(__package__, "open_since.sql", session.warehouse.engine, log=log_of(str(spec.model)))
-    names = {"evaluation": spec.name, "definition_hash": spec.definition_hash}
-    since: dt.datetime | None = one_row(session.warehouse, sql, names)["open_since"]
+    return open_since(session.warehouse, log_of(str(spec.model)), spec.name, spec.definition_hash)
+
+
+def open_since(warehouse: Warehouse, log: Relation, evaluation: str, definition_hash: str) -> dt.datetime | None:
+    """Return where the first window starts that may still change.
+
+    Where tables are in partitions, those of closed windows are not read, unless their rows are not as many as were
+    evaluated: then something came late, and is looked for.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    log : Relation
+        The request log of the evaluation's model.
+    evaluation, definition_hash : str
+        Windows that were evaluated under another definition are open.
+
+    Returns
+    -------
+    datetime or None
+        In UTC; None where nothing has been logged.
+    """
+    names: dict[str, Any] = {"evaluation": evaluation, "definition_hash": definition_hash}
+    engine = warehouse.engine
+    if isinstance(warehouse, LaysOut):
+        until = one_row(warehouse, statement(__package__, "closed_until.sql", engine), names)["closed_until"]
+        if until is not None:
+            sql = statement(__package__, "open_since.sql", engine, log=log, is_after_closed=True)
+            found = one_row(warehouse, sql, {**names, "closed_until": until})
+            if found["is_settled"]:
+                settled: dt.datetime = found["open_since"]
+                return settled
+    sql = statement(__package__, "open_since.sql", engine, log=log, is_after_closed=False)
+    since: dt.datetime | None = one_row(warehouse, sql, names)["open_since"]
     return since
 
 
@@ -92,6 +123,8 @@ def _drift_inputs(
     A version is read only when its inputs are asked for, which they are not where no window is due.
     """
     engine = session.warehouse.engine
+    # A window may be measured from the one before it.
+    first = None if since is None or spec.window == "all" else window_before(since, spec.window)
     serving = {
         period.version
         for alias in SERVING
@@ -139,6 +172,7 @@ def _drift_inputs(
                 columns=values,
                 log=log_of(model),
                 version=version.version,
+                since=first,
             ),
             columns=columns,
             reference_hash=version.artifact_hash,

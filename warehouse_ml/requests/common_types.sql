@@ -14,3 +14,5 @@ select
 
 {% endfor %}
 from {{ requests | ident }} as requests
+-- Where requests are read with a filter alone, one that holds for every row.
+where (requests.requested_at is null or requests.requested_at is not null)

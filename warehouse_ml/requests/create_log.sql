@@ -15,4 +15,4 @@ create table if not exists {{ log | ident }} (
     sample_weight {{ type('double') }},
     threshold {{ type('double') }},
     definition_hash {{ type('string') }}
-){{ table_layout('requested_at', 'day', ['version', 'request_id']) }}
+){{ table_layout('requested_at', layout.granularity, layout.cluster_by) }}

@@ -16,7 +16,7 @@ from warehouse_ml.requests.widen import widen
 from warehouse_ml.scoring import check_columns, score_arrow
 from warehouse_ml.scoring.parameters import Parameters
 from warehouse_ml.scoring.stored_sql import REQUEST_COLUMNS
-from warehouse_ml.tables import add_columns, all_of, defining, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, defining, own_layouts, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Relation, Warehouse, wml_table
 
@@ -316,7 +316,8 @@ def _share_logs(warehouse: Warehouse, catalog: Catalog) -> None:
 
 
 def _made_log(warehouse: Warehouse, model: str) -> str:
-    return statement(__package__, "create_log.sql", warehouse.engine, log=log_of(model))
+    names = {"log": log_of(model), "layout": own_layouts(warehouse)["logs"]}
+    return statement(__package__, "create_log.sql", warehouse.engine, **names)
 
 
 def _log(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from warehouse_ml.warehouses.layout import Layout
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -116,3 +118,18 @@ class CountsBytes(Protocol):
     max_bytes: int | None
     bytes_processed: int
     n_jobs: int
+
+
+@runtime_checkable
+class LaysOut(Protocol):
+    """A warehouse that keeps tables in partitions, so that a query which says when reads those alone.
+
+    ``log_layout`` and ``metrics_layout`` say how the toolkit's own tables are made; those of metrics have columns of
+    their own to be sorted by.
+    """
+
+    log_layout: Layout
+    metrics_layout: Layout
+
+    def layouts(self, schema: str | None = None) -> dict[str, Layout]:
+        """Return how each table of a schema lies, by name in lower case."""

@@ -6,7 +6,8 @@
 {%- set int = type('int') -%}
 {%- set double = type('double') -%}
 {%- set bool = type('bool') -%}
-{%- set timestamp = type('timestamp') %}
+{%- set timestamp = type('timestamp') -%}
+{%- set metrics_by = metrics_by | default('month') %}
 
 -- grain: one row per run of a training: running, finished, tried or failed
 create table if not exists {{ 'training_runs' | wml }} (
@@ -81,7 +82,7 @@ create table if not exists {{ 'evaluations' | wml }} (
     warning {{ string }},
     task {{ string }},
     rows_hash {{ string }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model']) }};
 
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 create table if not exists {{ 'metrics' | wml }} (
@@ -104,7 +105,7 @@ create table if not exists {{ 'metrics' | wml }} (
     is_suppressed {{ bool }},
     reason {{ string }},
     better {{ string }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per evaluation_id, slice_key, metric, aggregate, and control_key and control_value where they are set
 create table if not exists {{ 'fairness' | wml }} (
@@ -131,7 +132,7 @@ create table if not exists {{ 'fairness' | wml }} (
     farthest_slice {{ string }},
     control_key {{ string }},
     control_value {{ string }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per evaluation_id, slice_key, slice_value, metric
 create table if not exists {{ 'disparities' | wml }} (
@@ -162,7 +163,7 @@ create table if not exists {{ 'disparities' | wml }} (
     ratio_to_highest {{ double }},
     is_suppressed {{ bool }},
     reason {{ string }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per evaluation_id, reference, input, metric
 create table if not exists {{ 'drift' | wml }} (
@@ -185,7 +186,7 @@ create table if not exists {{ 'drift' | wml }} (
     reference {{ string }},
     p_value {{ double }},
     importance {{ double }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model']) }};
 
 -- grain: one row per evaluation_id, slice_key, slice_value, bin
 create table if not exists {{ 'calibration' | wml }} (
@@ -202,7 +203,7 @@ create table if not exists {{ 'calibration' | wml }} (
     n {{ int }},
     mean_prediction {{ double }},
     mean_label {{ double }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per comparison_id, slice_key, slice_value, metric
 create table if not exists {{ 'comparisons' | wml }} (
@@ -232,7 +233,7 @@ create table if not exists {{ 'comparisons' | wml }} (
     test {{ string }},
     is_suppressed {{ bool }},
     reason {{ string }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per evaluation_id, metric, slice_key and slice_value that a search found to do worse than the rest
 create table if not exists {{ 'worst_slices' | wml }} (
@@ -257,7 +258,7 @@ create table if not exists {{ 'worst_slices' | wml }} (
     p_adjusted {{ double }},
     n_tests {{ int }},
     rank {{ int }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model', 'slice_key']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model', 'slice_key']) }};
 
 -- grain: one row per evaluation_id, combination of all slice columns (JSON text in `slices`), label, prediction and bin
 create table if not exists {{ 'metric_cells' | wml }} (
@@ -289,7 +290,7 @@ create table if not exists {{ 'metric_cells' | wml }} (
     label_spread {{ double }},
     is_weighted {{ bool }},
     min_slice_size {{ int }}
-){{ table_layout('window_start', 'month', ['evaluation', 'model']) }};
+){{ table_layout('window_start', metrics_by, ['evaluation', 'model']) }};
 
 -- grain: one row per rule, returned row and as_of
 create table if not exists {{ 'rule_firings' | wml }} (

@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from warehouse_ml.warehouses.base import WML, Relation
 
-__all__ = ["FILE", "Kind", "kind_of", "rewritten"]
+__all__ = ["FILE", "Kind", "kind_of", "relation_read", "rewritten"]
 
 FILE = "file:"
 """How the name of a table begins that is a file of this machine: its path follows, dots and percents encoded."""
@@ -126,6 +126,19 @@ def rewritten(
             parts += [sql[end : token.start], text]
             end = last.end + 1
     return "".join([*parts, sql[end:]])
+
+
+def relation_read(sql: str) -> Relation | None:
+    """Return the one table or view whose every column and row a query reads, ``select a.* from x as a``, or None."""
+    tokens = _tokens(sql)
+    words = [token.text.upper() for token in tokens]
+    if words[:1] != ["SELECT"] or words[2:5] != [".", "*", "FROM"] or words[-2:] != ["AS", words[1]]:
+        return None
+    parts = tokens[5:-2]
+    if not parts or any((token.text == ".") != bool(index % 2) for index, token in enumerate(parts)):
+        return None
+    names = [name for token in parts[::2] for name in token.text.split(".")]
+    return Relation(names[-1], names[-2] if len(names) > 1 else None)
 
 
 def _is_wml(token: Token, following: Token | None, before: Token | None) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from warehouse_ml.errors import ProjectError, did_you_mean
+from warehouse_ml.errors import ProjectError, TemplateError, did_you_mean
 from warehouse_ml.warehouses.base import WML
+from warehouse_ml.warehouses.layout import LOGS, METRICS, Layout, columns_of, granularity_of
 
 __all__ = ["BigQuerySettings", "bigquery_settings", "bytes_of"]
 
@@ -23,7 +24,11 @@ _KNOWN = (
     "labels",
     "endpoint",
     "max_training_rows",
+    "logs",
+    "metrics",
 )
+_LOG_KEYS = ("granularity", "cluster_by")
+_LOG_COLUMNS = ("request_id", "model", "version", "alias", "requested_at", "logged_at", "prediction", "definition_hash")
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{1,28}[a-z0-9]")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
@@ -54,6 +59,8 @@ class BigQuerySettings:
         On every job, beside ``tool = warehouse-ml``.
     endpoint : str or None
         Another address of the service, for private access.
+    log_layout, metrics_layout : Layout
+        How request logs, and the tables of evaluations, are made.
     """
 
     project: str
@@ -64,6 +71,8 @@ class BigQuerySettings:
     timeout_seconds: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     endpoint: str | None = None
+    log_layout: Layout = LOGS
+    metrics_layout: Layout = METRICS
 
 
 def bigquery_settings(settings: Mapping[str, Any], place: str) -> BigQuerySettings:
@@ -100,6 +109,8 @@ def bigquery_settings(settings: Mapping[str, Any], place: str) -> BigQuerySettin
         timeout_seconds=_seconds(settings, place),
         labels=_labels(settings.get("labels", {}), place),
         endpoint=_text(settings, "endpoint", place, "https://bigquery.example.p.googleapis.com"),
+        log_layout=_own_layout(settings, "logs", LOGS, place),
+        metrics_layout=_own_layout(settings, "metrics", METRICS, place),
     )
 
 
@@ -154,6 +165,33 @@ def _seconds(settings: Mapping[str, Any], place: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         raise ProjectError(f"timeout_seconds = {value!r} is not a time", place=place, hint="such as 3600")
     return float(value)
+
+
+def _own_layout(settings: Mapping[str, Any], name: str, default: Layout, place: str) -> Layout:
+    table, known = settings.get(name, {}), _LOG_KEYS if name == "logs" else _LOG_KEYS[:1]
+    if not isinstance(table, Mapping):
+        raise ProjectError(
+            f"{name} = {table!r} must be a table", place=place, hint=f'such as {name} = {{ granularity = "month" }}'
+        )
+    for key in table:
+        if key not in known:
+            raise ProjectError(
+                f'{name} has no setting "{key}"', place=place, has=known, hint=did_you_mean(key, list(known))
+            )
+    try:
+        granularity = granularity_of(table.get("granularity", default.granularity), place)
+        clustered = columns_of(table["cluster_by"], place) if "cluster_by" in table else default.cluster_by
+    except TemplateError as error:
+        raise ProjectError(f"{name}: {error.what}", place=place, has=error.has, hint=error.hint) from None
+    for column in clustered if "cluster_by" in table else ():
+        if column not in _LOG_COLUMNS:
+            raise ProjectError(
+                f'{name}: cluster_by: no column "{column}" that a log is sorted by',
+                place=place,
+                has=_LOG_COLUMNS,
+                hint=did_you_mean(column, list(_LOG_COLUMNS)),
+            )
+    return replace(default, granularity=granularity, cluster_by=clustered)
 
 
 def _labels(labels: Any, place: str) -> Mapping[str, str]:

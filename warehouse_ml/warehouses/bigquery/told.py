@@ -14,7 +14,7 @@ from google.resumable_media import DataCorruption, InvalidResponse
 
 from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, WmlError
 
-__all__ = ["NETWORK", "driver_errors", "is_passing", "reason_of", "told"]
+__all__ = ["NEEDS_FILTER", "NETWORK", "driver_errors", "is_passing", "reason_of", "told"]
 
 PLACE = "bigquery"
 
@@ -50,6 +50,10 @@ _NO_DATASET = re.compile(r"Not found: [Dd]ataset:? ?([^\s:.]+)[:.](\S+)(?: was n
 _NO_COLUMN = re.compile(r"Unrecognized name: (\S+)")
 _MISFIT = re.compile(r"Value has type (\S+) which cannot be inserted into column (\S+), which has type (\S+)")
 _BYTES = re.compile(r"limit for bytes billed: (\d+)\b.*?(\d+) or higher", re.DOTALL)
+NEEDS_FILTER = "used for partition elimination"
+"""In the words of the service where a table is read with a filter on its partitions alone."""
+
+_PARTITIONS = re.compile(r"[Tt]oo many partitions produced by query")
 _CONFLICT = "aborted due to concurrent update"
 _ENDPOINT = "is the endpoint in wml.toml right?"
 _LOGIN = "gcloud auth application-default login    or set GOOGLE_APPLICATION_CREDENTIALS"
@@ -183,7 +187,11 @@ def _bad_request(message: str, reason: str, sql: str | None) -> WmlError:
         hint = "read less at a time, or in smaller windows" if reason == "resourcesExceeded" else None
         return WarehouseError(message, sql=sql, place=PLACE, hint=hint)
     hint = None
-    if meant := _MEANT.search(message):
+    if NEEDS_FILTER in message:
+        hint = "say when: a condition on the column of its partitions; or build it without require_partition_filter"
+    elif _PARTITIONS.search(message):
+        hint = "part the table by longer times: partition_by={'field': '...', 'granularity': 'month'}"
+    elif meant := _MEANT.search(message):
         hint = f'did you mean "{meant[1].strip("`")}"?'
         message = message[: meant.start()] + message[meant.end() :]
     line, position = None, None

@@ -17,13 +17,15 @@ from warehouse_ml.warehouses.base import WML, Parameters, Relation
 from warehouse_ml.warehouses.bigquery.client import client_of, is_google
 from warehouse_ml.warehouses.bigquery.files import Files
 from warehouse_ml.warehouses.bigquery.jobs import Jobs, Patience
+from warehouse_ml.warehouses.bigquery.layouts import kind_told, layouts_of, listed
 from warehouse_ml.warehouses.bigquery.loads import Loads
-from warehouse_ml.warehouses.bigquery.rewrite import Kind, kind_of, rewritten
+from warehouse_ml.warehouses.bigquery.rewrite import Kind, kind_of, relation_read, rewritten
 from warehouse_ml.warehouses.bigquery.rows import batches_of, rows_of
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
-from warehouse_ml.warehouses.bigquery.told import driver_errors
+from warehouse_ml.warehouses.bigquery.told import NEEDS_FILTER, driver_errors
 from warehouse_ml.warehouses.bigquery.undo import Undo
 from warehouse_ml.warehouses.bigquery.values import query_parameters, type_name
+from warehouse_ml.warehouses.layout import Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +35,6 @@ __all__ = ["BigQueryWarehouse"]
 _LEAST_BILLED = 10 * 1024 * 1024
 _LEFTOVERS_EXPIRE = dt.timedelta(days=1)
 _FILE_ROW = "wml_file_row"
-_VIEWS = {"VIEW", "MATERIALIZED_VIEW"}
 
 
 class BigQueryWarehouse:
@@ -86,6 +87,7 @@ class BigQueryWarehouse:
         self.n_jobs = 0
         self.client = client or client_of(settings)
         self.jobs = Jobs(self.client, settings, patience or Patience())
+        self.log_layout, self.metrics_layout = settings.log_layout, settings.metrics_layout
         self._storage = storage
         self._has_storage = storage is not None or is_google(settings)
         self._location: str | None = None
@@ -178,22 +180,24 @@ class BigQueryWarehouse:
 
     def kind(self, relation: Relation) -> str | None:
         table = self.table(relation)
-        return None if table is None else _kind(table.table_type)
+        return None if table is None else kind_told(table.table_type)
 
     def kinds(self, schema: str | None = None) -> dict[str, str]:
-        dataset = f"{self.settings.project}.{self.dataset(schema)}"
-        try:
-            with driver_errors():
-                tables = list(self.client.list_tables(dataset, page_size=1000, retry=self.jobs.retry))
-        except WarehouseError as error:
-            if error.what.startswith("no dataset"):
-                return {}
-            raise
-        return {table.table_id.lower(): _kind(table.table_type) for table in tables}
+        return {table.table_id.lower(): kind_told(table.table_type) for table in self._listed(schema)}
+
+    def layouts(self, schema: str | None = None) -> dict[str, Layout]:
+        return layouts_of(self._listed(schema))
 
     def columns(self, query: str, parameters: Parameters | None = None) -> dict[str, str]:
-        job = self._dry(query, parameters)
-        return {field.name: type_name(field) for field in job.schema or []}
+        try:
+            fields = self._dry(query, parameters).schema
+        except SqlError as error:
+            whole = relation_read(query) if NEEDS_FILTER in error.what else None
+            # A table that is read with a filter alone is not even described without one; its columns are told apart.
+            if whole is None or (table := self.table(whole)) is None:
+                raise
+            fields = table.schema
+        return {field.name: type_name(field) for field in fields or []}
 
     def dry_run(self, sql: str, parameters: Parameters | None = None) -> int | None:
         return int(self._dry(sql, parameters).total_bytes_processed or 0)
@@ -376,6 +380,9 @@ class BigQueryWarehouse:
             limits.append(max(self.max_bytes - self.bytes_processed, _LEAST_BILLED))
         return min(limits) if limits else None
 
+    def _listed(self, schema: str | None) -> list[Any]:
+        return listed(self.client, f"{self.settings.project}.{self.dataset(schema)}", self.jobs.retry)
+
     def _load_file(self, relation: Relation, rows: pa.Table, description: str) -> None:
         if relation.schema is None:
             self.load(relation, rows, temporary=True)
@@ -396,7 +403,3 @@ class BigQueryWarehouse:
             else:
                 self._storage = BigQueryReadClient(credentials=self.client._credentials)  # type: ignore[no-untyped-call]
         return self._storage
-
-
-def _kind(table_type: str) -> str:
-    return "view" if table_type in _VIEWS else "table"

@@ -311,12 +311,25 @@ case
 end
 {%- endmacro -%}
 
-{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+{#- How the rows of a new table lie, to be written after its columns: by the hour, day, month or year of an instant, then by
     columns. A query that says when, or of whom, reads and is billed for those alone. -#}
 {%- macro table_layout(at, period, columns) %}
 
 partition by {{ period_start(at, period) }}
 cluster by {{ columns | join(', ') }}
+{%- endmacro -%}
+
+{#- The same of a relation of the user's, to be written after its name: a `Layout` whose field's type is known. -#}
+{%- macro relation_layout(layout) -%}
+{%- if layout.field %}
+ partition by {{ layout.field | ident if layout.data_type == 'date' and layout.granularity == 'day' else layout.data_type ~ '_trunc(' ~ (layout.field | ident) ~ ', ' ~ layout.granularity ~ ')' }}
+{%- endif -%}
+{%- if layout.cluster_by %}
+ cluster by {{ layout.cluster_by | map('ident') | join(', ') }}
+{%- endif -%}
+{%- if layout.expiration_days is not none or layout.requires_filter %}
+ options ({% if layout.expiration_days is not none %}partition_expiration_days = {{ layout.expiration_days }}{{ ', ' if layout.requires_filter else '' }}{% endif %}{{ 'require_partition_filter = true' if layout.requires_filter else '' }})
+{%- endif -%}
 {%- endmacro -%}
 
 {#- What a table is, in words that its engine keeps beside it. -#}

@@ -301,9 +301,13 @@ case
 end
 {%- endmacro -%}
 
-{#- How the rows of a new table lie, to be written after its columns: by the day, week or month of an instant, then by
+{#- How the rows of a new table lie, to be written after its columns: by the hour, day, month or year of an instant, then by
     columns. This engine keeps the rows as they come, and knows the span of each block. -#}
 {%- macro table_layout(at, period, columns) -%}
+{%- endmacro -%}
+
+{#- The same of a relation of the user's, to be written after its name. -#}
+{%- macro relation_layout(layout) -%}
 {%- endmacro -%}
 
 {#- What a table is, in words that its engine keeps beside it. -#}
