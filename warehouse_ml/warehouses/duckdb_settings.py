@@ -68,6 +68,8 @@ def _memory_limit(settings: Mapping[str, Any], place: str) -> int | None:
         )
     if number < _LEAST_MEMORY:
         raise ProjectError(
-            f"memory_limit = {value!r} is too little for the engine", place=place, hint='at least memory_limit = "100MB"'
+            f"memory_limit = {value!r} is too little for the engine",
+            place=place,
+            hint='at least memory_limit = "100MB"',
         )
     return number
