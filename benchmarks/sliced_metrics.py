@@ -6,19 +6,23 @@ Fairlearn's MetricFrame (up to 200,000 rows, it takes minutes) the first three, 
 rate and ROC AUC. Ours computes these and its other metrics, intervals, suppression, fairness, disparities and
 calibration, and writes them. Reading the rows is part of neither. The rounds are interleaved; medians are shown.
 
-    python benchmarks/sliced_metrics.py [rows]
+With a memory limit ours runs alone, once, in a warehouse file, and the process's peak of memory is printed too.
+
+    python benchmarks/sliced_metrics.py [rows] [--memory-limit 500MB]
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import itertools
 import os
 import statistics
-import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,6 +32,7 @@ from sklearn import metrics
 from warehouse_ml.evaluation import EvaluationSpec, evaluate
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
+from warehouse_ml.warehouses.duckdb_settings import duckdb_settings
 
 COLUMNS = {"region": 24, "channel": 6, "device": 10, "age_band": 15}
 SLICES = [*([name] for name in COLUMNS), *(list(pair) for pair in itertools.combinations(COLUMNS, 2))]
@@ -93,19 +98,45 @@ def with_fairlearn(frame: pd.DataFrame) -> list[Any]:
     return found
 
 
-def main(n_rows: int) -> None:
-    """Print the medians of all sides and their ratios."""
-    warehouse = DuckDBWarehouse(threads=2)
+def make_rows(warehouse: DuckDBWarehouse, n_rows: int) -> None:
     ensure_tables(warehouse)
     columns = ",\n    ".join(
         f"'{name} ' || (hash(n * 11 + {index + 2}) % {size}) as {name}"
         for index, (name, size) in enumerate(COLUMNS.items())
     )
     warehouse.run(ROWS.format(columns=columns, n_rows=n_rows))
-    frame = warehouse.fetch("select * from joined").to_pandas()
+
+
+def evaluated(warehouse: DuckDBWarehouse) -> object:
     spec = EvaluationSpec.from_config("bench", {"slices": SLICES}, place="bench", definition_hash="")
+    return evaluate(warehouse, spec, "select * from joined", as_of=AS_OF, restate=True)
+
+
+def within(n_rows: int, memory_limit: str) -> None:
+    """Print what ours takes in a warehouse file, with a memory limit, and the peak of the process."""
+    limit = duckdb_settings({"memory_limit": memory_limit}, "--memory-limit").memory_limit
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        warehouse = DuckDBWarehouse(path, threads=2)
+        make_rows(warehouse, n_rows)
+        warehouse.close()
+        warehouse = DuckDBWarehouse(path, threads=2, memory_limit=limit)
+        # Linux forgets the peak so far.
+        Path("/proc/self/clear_refs").write_text("5")
+        wall, cpu = timed(lambda: evaluated(warehouse))
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        warehouse.close()
+    peak = int(status["VmHWM"].split()[0]) / 1e3
+    print(f"{n_rows:,} rows, limit {memory_limit}: {wall:.2f} s {cpu:.2f} s CPU, peak {peak:,.0f} MB of the process")
+
+
+def main(n_rows: int) -> None:
+    """Print the medians of all sides and their ratios."""
+    warehouse = DuckDBWarehouse(threads=2)
+    make_rows(warehouse, n_rows)
+    frame = warehouse.fetch("select * from joined").to_pandas()
     sides: dict[str, Callable[[], object]] = {
-        "ours": lambda: evaluate(warehouse, spec, "select * from joined", as_of=AS_OF, restate=True),
+        "ours": lambda: evaluated(warehouse),
         "scikit-learn": lambda: with_scikit_learn(frame),
     }
     if n_rows <= MOST_FOR_FAIRLEARN:
@@ -127,4 +158,11 @@ def main(n_rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="?", type=int, default=100_000)
+    parser.add_argument("--memory-limit")
+    asked = parser.parse_args()
+    if asked.memory_limit:
+        within(asked.rows, asked.memory_limit)
+    else:
+        main(asked.rows)

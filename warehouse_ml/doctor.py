@@ -12,6 +12,7 @@ from warehouse_ml.project import Project, Target
 from warehouse_ml.registry import Registry
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings, bigquery_settings
 from warehouse_ml.warehouses.checks import Check, check_duckdb, checked
+from warehouse_ml.warehouses.duckdb_settings import duckdb_settings
 
 __all__ = ["Check", "examine"]
 
@@ -48,8 +49,13 @@ def examine(project: Project, target: Target) -> Iterator[Check]:
         if is_ready:
             yield from _partitions(project, target, settings)
     else:
-        path = project.root / str(target.settings.get("path", "warehouse.duckdb"))
-        yield from check_duckdb(path, target.settings.get("threads"))
+        try:
+            wanted = duckdb_settings(target.settings, target.place)
+        except WmlError as error:
+            has = f"; it has {', '.join(error.has)}" if error.has else ""
+            yield Check("settings", "failed", f"{target.place}: {error.what}{has}", error.hint)
+            return
+        yield from check_duckdb(project.root / wanted.path, wanted.threads, wanted.memory_limit)
 
 
 def _partitions(project: Project, target: Target, settings: BigQuerySettings) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from warehouse_ml.registry import Registry, StoredVersion
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.base import CountsBytes, Warehouse
 from warehouse_ml.warehouses.bigquery.settings import bigquery_settings
+from warehouse_ml.warehouses.duckdb_settings import duckdb_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,7 +127,8 @@ def open_warehouse(project: Project, target: Target, *, read_only: bool = False)
         return _open_bigquery(target, read_only=read_only)
     from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
-    path = project.root / str(target.settings.get("path", "warehouse.duckdb"))
+    settings = duckdb_settings(target.settings, target.place)
+    path = project.root / settings.path
     if not path.parent.is_dir():
         raise ProjectError(
             f"there is no folder {path.parent.name}/ for the warehouse {path.name}",
@@ -135,8 +137,13 @@ def open_warehouse(project: Project, target: Target, *, read_only: bool = False)
         )
     if read_only and not path.exists():
         raise WarehouseError("there is no warehouse yet", place=path.name, hint="build it: wml build")
-    threads = target.settings.get("threads")
-    return DuckDBWarehouse(path, name=target.name, read_only=read_only, threads=threads)
+    return DuckDBWarehouse(
+        path,
+        name=target.name,
+        read_only=read_only,
+        threads=settings.threads,
+        memory_limit=settings.memory_limit,
+    )
 
 
 def _open_bigquery(target: Target, *, read_only: bool) -> Warehouse:

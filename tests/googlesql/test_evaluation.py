@@ -53,7 +53,6 @@ PROVES = tuple(
         "pairs",
         "ranking",
         "ranking_members",
-        "ranking_positives",
         "ranking_rows",
         "ranking_sizes",
         "ranking_slices",

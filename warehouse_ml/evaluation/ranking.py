@@ -11,13 +11,7 @@ from warehouse_ml.evaluation.steps import Steps
 
 __all__ = ["SCRATCH", "rank"]
 
-SCRATCH = (
-    "wml_ranked_slices",
-    "wml_ranked_rows",
-    "wml_slice_members",
-    "wml_ranked_positives",
-    "wml_ranking",
-)
+SCRATCH = ("wml_ranked_slices", "wml_ranked_rows", "wml_slice_members", "wml_ranking")
 
 _MOST_SORTED = 16_000_000
 """Rows, each counted once a slice set, that are sorted at once: about a quarter of a gigabyte."""
@@ -58,7 +52,7 @@ def rank(steps: Steps, spec: EvaluationSpec, columns: JoinColumns) -> None:
         "has_ties": bool(sizes) and sizes[0]["n_places"] < sizes[0]["n_rows"],
     }
     for index, batch in enumerate(_batches(sizes, most_slices if is_narrow else None)):
-        for file in ("ranking_members.sql", "ranking_positives.sql", "ranking.sql"):
+        for file in ("ranking_members.sql", "ranking.sql"):
             steps.run(file, **batch, **keys, is_first=index == 0)
 
 

@@ -1,11 +1,12 @@
 -- grain: one row per row with a label and a score
--- unit:  label 0 or 1; place is 1, 2, ... in the order of the scores, over all units, and equal scores share one
+-- unit:  place_and_label is twice the place, 1, 2, ... in the order of the scores, over all units, with equal scores
+--        sharing one, and one more where the label is 1
 -- null:  never
 {{ create_scratch('wml_ranked_rows') }}
 with scored as (
     select
         request_rows.combination,
-        request_rows.label,
+        {{ as_natural('request_rows.label') }} as label,
         request_rows.score
     from wml_rows as request_rows
     where
@@ -26,6 +27,8 @@ numbered as (
 
 select
     numbered.combination,
-    {{ as_natural('numbered.label') }} as label,
-    {{ as_natural('count(case when numbered.score_before is null or numbered.score_before < numbered.score then 1 end) ' ~ over_sorted('numbered.position', is_running=true)) }} as place
+    {{ as_natural(
+        'count(case when numbered.score_before is null or numbered.score_before < numbered.score then 1 end) '
+        ~ over_sorted('numbered.position', is_running=true) ~ ' * 2 + numbered.label'
+    ) }} as place_and_label
 from numbered

@@ -10,7 +10,7 @@ select
     {{ as_int('max(places.n_places)') }} as n_places
 from wml_ranked_slices as slices
 cross join (
-    select max(ranked.place) as n_places
+    select max(ranked.place_and_label >> 1) as n_places
     from wml_ranked_rows as ranked
 ) as places
 group by slices.slice_set

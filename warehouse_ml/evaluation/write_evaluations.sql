@@ -2,12 +2,16 @@
 -- unit:  label_coverage in [0, 1]
 -- null:  window_start and window_end where the window is everything; positives but of a binary task; delays where no
 --        label says when it became known; warning where there is nothing to warn of
-{# A double is dear to write down; of two there are the words are known. #}
+{# Text is dear to write down, and a double most of all: of two labels, and of no weights, the words are known. #}
 {% set label = 'request_rows.label' %}
 {% if task == 'binary' %}
 {% set label = 'case when request_rows.label = 1 then ' ~ as_string('1e0') ~ ' else ' ~ as_string('0e0') ~ ' end' %}
 {% endif %}
-{% set weight = 'request_rows.weight' if columns.has_weight else as_string('1e0') %}
+{% set row_words = row_text(['request_rows.request_id', label, 'request_rows.weight' if columns.has_weight else as_string('1e0')]) %}
+{% if task == 'binary' and not columns.has_weight %}
+{% set row_words = 'request_rows.request_id || case when request_rows.label = 1 then ' ~ row_text(["''", as_string('1e0'), as_string('1e0')])
+    ~ ' else ' ~ row_text(["''", as_string('0e0'), as_string('1e0')]) ~ ' end' %}
+{% endif %}
 insert into {{ 'evaluations' | wml }} (
     evaluation_id,
     evaluation,
@@ -47,7 +51,7 @@ with answered as (
         -- Which requests were judged, by which answers: whatever has the same was judged on the same rows.
         {{ sum_text(
             'case when request_rows.label is not null and (request_rows.prediction is not null or request_rows.score is not null) then '
-            ~ hash_int(row_text(['request_rows.request_id', label, weight])) ~ ' end'
+            ~ hash_int(row_words) ~ ' end'
         ) }} as rows_hash
     from wml_joined as request_rows
     inner join wml_due as judged

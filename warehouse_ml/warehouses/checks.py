@@ -42,7 +42,7 @@ def checked(name: str, look: Callable[[], str]) -> Check:
         return Check(name, "failed", error.what, error.hint)
 
 
-def check_duckdb(path: Path, threads: int | None = None) -> Iterator[Check]:
+def check_duckdb(path: Path, threads: int | None = None, memory_limit: int | None = None) -> Iterator[Check]:
     """Look at a DuckDB file: its folder, its lock, what it holds.
 
     Parameters
@@ -51,6 +51,8 @@ def check_duckdb(path: Path, threads: int | None = None) -> Iterator[Check]:
         It need not be there.
     threads : int, optional
         As wml.toml says.
+    memory_limit : int, optional
+        Bytes, as wml.toml says.
     """
     from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 
@@ -67,7 +69,7 @@ def check_duckdb(path: Path, threads: int | None = None) -> Iterator[Check]:
         return
     yield Check("file", "ok", f"{path.name}, {path.stat().st_size / 1e6:,.1f} MB")
     try:
-        warehouse = DuckDBWarehouse(path, threads=threads)
+        warehouse = DuckDBWarehouse(path, threads=threads, memory_limit=memory_limit)
     except WmlError as error:
         yield Check("lock", "failed", error.what, error.hint)
         return

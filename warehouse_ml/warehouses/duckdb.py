@@ -36,6 +36,9 @@ class DuckDBWarehouse:
         Open without the write lock, so that several readers fit beside each other.
     threads : int, optional
         Threads of the engine; its own default is every core.
+    memory_limit : int, optional
+        Bytes that the engine may hold; what does not fit waits in ``<path>.tmp/``, of a database in memory in
+        ``.tmp/``. Its own default is four fifths of the machine.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class DuckDBWarehouse:
         name: str = "duckdb",
         read_only: bool = False,
         threads: int | None = None,
+        memory_limit: int | None = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -75,6 +79,8 @@ class DuckDBWarehouse:
         self._connection.execute("set checkpoint_threshold = '1GB'")
         if threads is not None:
             self._connection.execute("set threads = $threads", {"threads": threads})
+        if memory_limit is not None:
+            self._connection.execute("set memory_limit = $limit", {"limit": f"{memory_limit}B"})
 
     def run(self, sql: str, parameters: Parameters | None = None) -> None:
         self._execute(sql, parameters)
@@ -266,7 +272,9 @@ def _told(error: duckdb.Error, sql: str) -> WmlError:
     else:
         message = message.splitlines()[0]
     if kind not in _USERS_MISTAKES:
-        return WarehouseError(message, sql=sql, place="duckdb")
+        if kind == "Out of Memory":
+            hint = "raise memory_limit in wml.toml, or set fewer threads: each holds rows of its own"
+        return WarehouseError(message, sql=sql, place="duckdb", hint=hint)
     position = details.get("position")
     before = sql.encode()[: int(position)].decode(errors="ignore") if position is not None else None
     return SqlError(

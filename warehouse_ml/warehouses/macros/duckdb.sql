@@ -18,7 +18,7 @@ concat_ws('|', {% for column in columns %}coalesce(cast({{ column }} as varchar)
     of its own: to write doubles down as text, alike everywhere, takes longer than all the rest of reading them.
 -#}
 {%- macro row_hash(relation) -%}
-cast(md5_number_lower(create_sort_key({{ relation }}, 'asc nulls last')) & 1152921504606846975 as bigint)
+cast((md5_number(create_sort_key({{ relation }}, 'asc nulls last')) >> 64) & 1152921504606846975 as bigint)
 {%- endmacro -%}
 
 {#-
