@@ -8,6 +8,7 @@ says of a wrong option, and that ML.PREDICT reads a temporary table in a transac
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ def test_the_statement_that_is_sent_is_the_users_own(native: Both) -> None:
     (sent,) = made(native).sent
     written = (native.bigquery / "models" / "churn.sql").read_text()
     head, _, query = written.partition(") as\n")
-    expected = head.replace("create or replace model churn", "create model `my-project`.`shop`.`churn_v1`")
+    (name,) = made(native).models
+    assert re.fullmatch(r"my-project\.shop\.churn_20240112_[0-9a-f]{8}", name)
+    expected = head.replace("create or replace model churn", f"create model `{name.replace('.', '`.`')}`")
     assert sent.startswith(expected.replace(TRAINER, "") + ") as\n")
     assert "trainer" not in sent
     assert "{{" in query
@@ -132,33 +135,12 @@ def test_a_version_says_what_bigquery_ml_says(native: Both) -> None:
     assert not list((folder / "parameters").iterdir())
     assert not (folder / "snapshot.parquet").exists()
     facts = json.loads((folder / "facts.json").read_text())
-    assert facts["native"]["model"] == ["my-project", "shop", "churn_v1"]
+    assert [".".join(facts["native"]["model"])] == list(made(native).models)
     assert facts["native"]["classes"] == ["false", "true"]
     assert [name for name, _ in facts["native"]["inputs"]] == ["amount", "visits", "region"]
     # What is not written has BigQuery ML's default, which is not ours.
     assert "MAX_ITERATIONS" not in facts["options"]
     assert (folder / "definition.sql").read_text().startswith("create or replace model churn")
-
-
-def test_what_a_killed_training_left_is_replaced(native: Both) -> None:
-    warehouse = made(native)
-    publish = Registry.publish
-
-    def killed(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Registry, "publish", killed)
-        wml(native.bigquery, "train", "churn", "--as-of", AS_OF)
-    assert list(warehouse.models) == ["my-project.shop.churn_v1"]
-    assert Registry.publish is publish
-    assert not Registry(native.bigquery / "artifacts").versions("churn")
-    assert train(native)["version"] == 1
-    begins = [sent.partition("`")[0] for sent in warehouse.sent]
-    assert begins == ["create model ", "create model ", "create or replace model "]
-    # A published model is never replaced.
-    assert train(native, "--force")["version"] == 2
-    assert warehouse.sent[-1].startswith("create model `my-project`.`shop`.`churn_v2`")
 
 
 def test_a_regression(native: Both) -> None:
@@ -260,8 +242,8 @@ def test_only_our_own_options_are_cut(options: str, kept: str) -> None:
     query = "select 1 as label, 'trainer' as x"
     text = f"-- a comment\ncreate model if not exists `m` options ({options}) as\n{query};\n"
     definition = read_definition(text, name="m", place="models/m.sql", engine="bigquery")
-    sent = native_statement(definition, definition.query, ("p-1", "d", "m_v7"), replaces=True)
-    assert sent == f"create or replace model `p-1`.`d`.`m_v7`\noptions ({kept}) as\n{query}"
+    sent = native_statement(definition, definition.query, ("p-1", "d", "m_v7"))
+    assert sent == f"create model `p-1`.`d`.`m_v7`\noptions ({kept}) as\n{query}"
 
 
 def test_facts_of_a_stranger_are_refused() -> None:

@@ -1,7 +1,6 @@
 """Training by BigQuery ML: the very statement is sent to the warehouse, and what comes of it stays there.
 
-The model is made first, under the name of the version that will be published; the version is published after. A model
-of a name that no version has is what a killed training left behind, and the next training replaces it.
+The model is made first, under a name of its own; the version that names it is published after.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from warehouse_ml.columns import named_rows
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.dialect import dialect_of
-from warehouse_ml.errors import DataError, DefinitionError, SqlError, WmlError, did_you_mean
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.options import CLASSIFIERS, OWN
 from warehouse_ml.registry import VersionContent
@@ -41,7 +40,6 @@ __all__ = [
 ]
 
 _MOST_CLASSES = 1_000
-_EXISTS = "already exists"
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
 # BigQuery ML averages these over the classes, and our names say so.
@@ -98,7 +96,7 @@ def check_native(definition: ModelDefinition, engine: str, target: str) -> None:
         )
 
 
-def native_statement(definition: ModelDefinition, query: str, name: tuple[str, ...], *, replaces: bool = False) -> str:
+def native_statement(definition: ModelDefinition, query: str, name: tuple[str, ...]) -> str:
     """Return the CREATE MODEL statement that BigQuery is sent: the user's own text but for name and own options.
 
     Nothing is generated from a tree: TRANSFORM, OPTIONS and comments stand as they are written.
@@ -110,8 +108,6 @@ def native_statement(definition: ModelDefinition, query: str, name: tuple[str, .
         The training query; it is the written one unless that asks other models of ours.
     name : tuple of str
         What the model is to be called: project, dataset and model, as far as they are known.
-    replaces : bool
-        Whether a model of this name is replaced.
     """
     text, end = definition.source.text, definition.query_start
     tokens = [token for token in dialect_of("bigquery").tokenize(text) if token.start < end]
@@ -121,8 +117,7 @@ def native_statement(definition: ModelDefinition, query: str, name: tuple[str, .
         kept.append(text[at:first])
         at = last
     kept.append(text[at:end])
-    create = "create or replace model" if replaces else "create model"
-    return f"{create} {_quoted(name)}\n{''.join(kept)}{query}"
+    return f"create model {_quoted(name)}\n{''.join(kept)}{query}"
 
 
 def read_native_rows(context: Context, subject: Subject) -> tuple[RowSummary, NativeParameters]:
@@ -206,13 +201,7 @@ def fit_native(warehouse: Warehouse, definition: ModelDefinition, rows: RowSumma
         What BigQuery has against it, at the definition's file.
     """
     try:
-        try:
-            warehouse.run(native_statement(definition, rows.query, name))
-        except WmlError as error:
-            # No version has the name: a training that was killed before it published left it.
-            if _EXISTS not in error.what.lower():
-                raise
-            warehouse.run(native_statement(definition, rows.query, name, replaces=True))
+        warehouse.run(native_statement(definition, rows.query, name))
     except SqlError as error:
         raise error.placed(definition.place) from None
 
