@@ -7,7 +7,7 @@ implementation in place of the call. Of Google's training nothing is in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,12 @@ class MlWarehouse(GoogleSqlWarehouse):
         self.models[name] = Played(label, query, self._answers[label], is_classifier)
 
     def _analyze(
-        self, sql: str, parameters: Mapping[str, Any] | None, model: str | None = None, asked: Content | None = None
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None,
+        model: str | None = None,
+        asked: Content | None = None,
+        explained: Sequence[tuple[str, Any]] = (),
     ) -> None:
         request = service.AnalyzeRequest(sql_statement=sql)
         engine = googlesql()
@@ -164,10 +169,12 @@ class MlWarehouse(GoogleSqlWarehouse):
         for name in _SCALERS:
             _scaler(ml, name)
         if model is not None:
-            self._declare(request.simple_catalog, ml, model, asked)
+            self._declare(request.simple_catalog, ml, model, asked, explained)
         engine._call("Analyze", request, service.AnalyzeResponse)
 
-    def _declare(self, catalog: Any, ml: Any, name: str, asked: Content | None) -> None:
+    def _declare(
+        self, catalog: Any, ml: Any, name: str, asked: Content | None, explained: Sequence[tuple[str, Any]]
+    ) -> None:
         """Declare a model by its path, and the functions as they answer for it, and for what is asked."""
         *folders, last = name.split(".")
         for folder in folders:
@@ -191,6 +198,12 @@ class MlWarehouse(GoogleSqlWarehouse):
                 element.type_kind = type_pb2.TYPE_STRUCT
                 for part, of in (("label", kind), ("prob", type_of_arrow(pa.float64()))):
                     element.struct_type.field.add(field_name=part).field_type.CopyFrom(of)
+        if explained:
+            explain = _function(ml, "explain_predict")
+            _argument(explain, _RELATION)
+            _argument(explain, _ARBITRARY, is_optional=True)
+            for column, of in explained:
+                explain.return_type.options.relation_input_schema.column.add(name=column).type.CopyFrom(of)
         evaluate = _function(ml, "evaluate")
         _argument(evaluate, _ARBITRARY, is_optional=True)
         for metric in BINARY if played.is_classifier else REGRESSION:
@@ -223,9 +236,13 @@ class MlWarehouse(GoogleSqlWarehouse):
             played = self.models[name]
             first, settings = _arguments(sql, tokens, at + 1, end)
             function = words[2]
-            asked = super()._evaluate(first[1:-1], parameters) if function == "predict" else None
-            self._analyze(sql, parameters, name, asked)
-            if function == "predict":
+            asked = super()._evaluate(first[1:-1], parameters) if first else None
+            explained = _explanation(played, first) if function == "explain_predict" else None
+            columns = super()._evaluate(explained, parameters).columns if explained else []
+            self._analyze(sql, parameters, name, asked, columns)
+            if explained is not None:
+                text = explained
+            elif function == "predict":
                 text = _prediction(played, first, _threshold(settings))
             elif function == "evaluate":
                 text = _evaluation(played, _threshold(settings))
@@ -296,6 +313,15 @@ def _prediction(played: Played, asked: str, threshold: float) -> str:
         f" [struct(true as label, scored.wml_answer as prob), struct(false as label, 1e0 - scored.wml_answer as prob)]"
         f" as predicted_{label}_probs"
         f" from (select asked.*, {answer} as wml_answer from {asked} as asked) as scored"
+    )
+
+
+def _explanation(played: Played, asked: str) -> str:
+    return (
+        f"select asked.*, true as predicted_{played.label}, 0.8e0 as probability,"
+        f" [struct('visits' as feature, -0.25e0 as attribution), struct('amount', 0.5e0)] as top_feature_attributions,"
+        f" 0.75e0 as baseline_prediction_value, 1e0 as prediction_value, 0e0 as approximation_error"
+        f" from {asked} as asked"
     )
 
 

@@ -19,6 +19,7 @@ from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_me
 from warehouse_ml.functions import Context, expand, placing
 from warehouse_ml.options import CLASSIFIERS, OWN
 from warehouse_ml.registry import VersionContent
+from warehouse_ml.requests.native import asked_of_input
 from warehouse_ml.scoring.features import InputColumn, input_kind, kind_of
 from warehouse_ml.scoring.native import NativeParameters
 from warehouse_ml.tables import one_row
@@ -227,7 +228,7 @@ def native_content(
     warnings: list[str],
 ) -> VersionContent:
     """Return the version's content: its definition and query, and of the model itself its name in BigQuery."""
-    name = ".".join(parameters.native)
+    name, asking = ".".join(parameters.native), asked_of_input(parameters)
     facts: dict[str, Any] = {
         "native": parameters.told(),
         "options": dict(definition.options),
@@ -249,7 +250,7 @@ def native_content(
     return VersionContent(
         parameters=parameters,
         definition=definition.text + "\n",
-        scoring_sql=f"-- The parameters are in BigQuery, as the model `{name}`: ml.predict asks it there.\n",
+        scoring_sql=f"-- The parameters are in BigQuery, as the model `{name}`, which is asked like this:\n{asking}\n",
         snapshot=None,
         facts=facts,
         training_query=rows.query.strip() + "\n",

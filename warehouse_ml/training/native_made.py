@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.errors import ArtifactError, SqlError, WmlError
+from warehouse_ml.errors import ArtifactError, DefinitionError, SqlError, WmlError
 from warehouse_ml.registry import Registry
-from warehouse_ml.scoring.native import NativeParameters
+from warehouse_ml.scoring.native import NativeParameters, refuse_native
 from warehouse_ml.templates import statement
 from warehouse_ml.training.native import fit_native
 from warehouse_ml.training.rows import RowSummary
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["drop_left_overs", "made_there"]
+__all__ = ["drop_left_overs", "export_there", "made_there"]
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
@@ -100,6 +100,28 @@ def drop_left_overs(warehouse: Warehouse, registry: Registry, model: str) -> lis
         if left.is_final:
             registry.making.end(left.key)
     return told
+
+
+def export_there(warehouse: Warehouse, native: NativeParameters, uri: str, place: str) -> None:
+    """Let BigQuery export a model that it trained to Cloud Storage.
+
+    Raises
+    ------
+    DefinitionError
+        If the address is none of Cloud Storage, or the warehouse is not BigQuery.
+    SqlError, WarehouseError
+        What BigQuery has against it.
+    """
+    if warehouse.engine != "bigquery":
+        told = refuse_native(native.native)
+        raise DefinitionError(told.what, place=place, hint=f"run it on BigQuery; this target is {warehouse.engine}")
+    if not uri.startswith("gs://"):
+        raise DefinitionError(
+            f"BigQuery exports models to Cloud Storage, and {uri} is elsewhere",
+            place=place,
+            hint="export model name options (uri = 'gs://bucket/folder')",
+        )
+    warehouse.run(statement(__package__, "native_export.sql", warehouse.engine, native=native.native, uri=uri))
 
 
 def _take_back(warehouse: Warehouse, registry: Registry, model: str, key: str, name: tuple[str, ...]) -> None:
