@@ -279,12 +279,13 @@ def _inputs(definition: ModelDefinition, columns: Mapping[str, str]) -> tuple[In
     roles = {name.lower() for name in (definition.label, definition.split.column, definition.weight_column) if name}
     items = [item for item in definition.transform if item.name.lower() not in roles]
     read = {column.name.lower() for item in items for column in item.expression.find_all(exp.Column)}
+    label = definition.label.lower()
     has_star = any(isinstance(item.expression, exp.Star) for item in items)
     reads_all = not definition.transform or has_star
     return tuple(
         InputColumn(name, input_kind(type_name))
         for name, type_name in columns.items()
-        if (reads_all and name.lower() not in roles) or (name.lower() in read and name.lower() != definition.label)
+        if (reads_all and name.lower() not in roles) or (name.lower() in read and name.lower() != label)
     )
 
 
