@@ -18,6 +18,7 @@ from tests.googlesql.native import made, native_project, train
 from tests.tiny import edit, write
 from tests.wml import ok, wml
 from warehouse_ml.registry import Registry
+from warehouse_ml.warehouses.base import Relation
 
 PROVES = (
     "functions/native_call.sql",
@@ -44,7 +45,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         train(both, as_of=SECOND)
         ok(both.bigquery, "build", "--as-of", NOW)
         ok(both.bigquery, "predict", "--as-of", NOW)
-        ok(both.bigquery, "evaluate", "--as-of", NOW)
         yield both
 
 
@@ -78,11 +78,11 @@ def test_compile_shows_how_it_is_asked(served: Both) -> None:
     assert names(served)[1] in head
     assert f"from ml.predict(model `{names(served)[1].replace('.', '`.`')}`" in query
     # It is what is said: GoogleSQL runs it over a relation of that name.
-    rows = served.warehouse.fetch(
-        "with wml_input as (select request_id, requested_at, amount, visits, region"
-        f" from `shop`.`churn_requests` where request_id = 'r240')\n{query}"
-    ).to_pylist()
-    assert [(row["request_id"], row["score"]) for row in rows] == [("r240", rows[0]["amount"] / 100)]
+    asked = "select request_id, requested_at, amount, visits, region from `shop`.`churn_requests` where amount < 2e0"
+    served.warehouse.load(Relation("wml_input"), served.warehouse.fetch(asked))
+    rows = served.warehouse.fetch(query).to_pylist()
+    assert rows
+    assert all(row["score"] == row["amount"] / 100 and row["prediction"] == "false" for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,7 @@ def test_replay_finds_an_answer_that_is_another_now(served: Both) -> None:
 
 
 def test_two_versions_are_told_apart(served: Both) -> None:
+    ok(served.bigquery, "evaluate", "--as-of", NOW)
     found = json.loads(ok(served.bigquery, "models", "diff", "churn@1", "churn@2", "--format", "json").out)
     assert (found["rows"]["n_before"], found["rows"]["n_now"], found["rows"]["n_added"]) == (25, 97, None)
     (window,) = found["windows"]
@@ -178,15 +179,16 @@ def test_two_versions_are_told_apart(served: Both) -> None:
     assert overall["accuracy"]["before"] == overall["accuracy"]["now"]
     logged = served.warehouse.fetch("select count(*) as n from wml.request_log_churn where version = 2")
     assert logged.to_pylist() == [{"n": 216}]
-    text = ok(served.bigquery, "models", "diff", "churn@1", "churn@2").out
-    assert "which rows came or went is not known: BigQuery ML trained churn@1 and churn@2" in text
-    assert "made in the same way" not in text
+    assert found["data_note"] == "which rows came or went is not known: BigQuery ML trained churn@1 and churn@2"
 
 
 def test_a_feature_that_came_is_told(fresh: Both) -> None:
     train(fresh, as_of=FIRST)
     edit(fresh.bigquery, "models/churn.sql", "    requests.region,\n", "")
     train(fresh, as_of=FIRST)
+    text = ok(fresh.bigquery, "models", "diff", "churn@1", "churn@2").out
+    assert "BigQuery ML trained churn@1 and churn@2" in text
+    assert "made in the same way" not in text
     found = json.loads(ok(fresh.bigquery, "models", "diff", "churn@1", "churn@2", "--format", "json").out)
     assert found["features"] == [{"feature": "region", "change": "removed", "before": "category", "now": None}]
     # A version that is trained here has its inputs compared with those of one that is not.
