@@ -17,6 +17,7 @@ from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.dialect import dialect_of
 from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
+from warehouse_ml.functions.text import Spliced
 from warehouse_ml.options import CLASSIFIERS, OWN
 from warehouse_ml.registry import VersionContent
 from warehouse_ml.requests.native import asked_of_input
@@ -110,15 +111,7 @@ def native_statement(definition: ModelDefinition, query: str, name: tuple[str, .
     name : tuple of str
         What the model is to be called: project, dataset and model, as far as they are known.
     """
-    text, end = definition.source.text, definition.query_start
-    tokens = [token for token in dialect_of("bigquery").tokenize(text) if token.start < end]
-    start = _after_name(tokens)
-    kept, at = [], tokens[start].start
-    for first, last in _own_options(tokens, start):
-        kept.append(text[at:first])
-        at = last
-    kept.append(text[at:end])
-    return f"create model {_quoted(name)}\n{''.join(kept)}{query}"
+    return _sent(definition, query, name).text
 
 
 def read_native_rows(context: Context, subject: Subject) -> tuple[RowSummary, NativeParameters]:
@@ -199,12 +192,26 @@ def fit_native(warehouse: Warehouse, definition: ModelDefinition, rows: RowSumma
     Raises
     ------
     SqlError, WarehouseError
-        What BigQuery has against it, at the definition's file.
+        What BigQuery has against it, at its place in the definition's file.
     """
+    sent = _sent(definition, rows.query, name)
     try:
-        warehouse.run(native_statement(definition, rows.query, name))
+        warehouse.run(sent.text)
     except SqlError as error:
-        raise error.placed(definition.place) from None
+        source, at = definition.source, error.position
+        start = -1 if error.sql is None else error.sql.find(sent.text)
+        if at is None or start < 0:
+            raise error.placed(definition.place) from None
+        position = sent.origin(at - start)
+        raise SqlError(
+            error.what,
+            sql=source.text,
+            line=source.text.count("\n", 0, position) + 1,
+            position=position,
+            place=source.at(position),
+            has=error.has,
+            hint=error.hint,
+        ) from None
 
 
 def evaluate_native(warehouse: Warehouse, parameters: NativeParameters, threshold: float) -> dict[str, float | None]:
@@ -287,6 +294,22 @@ def _inputs(definition: ModelDefinition, columns: Mapping[str, str]) -> tuple[In
         for name, type_name in columns.items()
         if (reads_all and name.lower() not in roles) or (name.lower() in read and name.lower() != label)
     )
+
+
+def _sent(definition: ModelDefinition, query: str, name: tuple[str, ...]) -> Spliced:
+    """Return the statement that is sent, which knows where in the file each character of it stands."""
+    text, end = definition.source.text, definition.query_start
+    tokens = [token for token in dialect_of("bigquery").tokenize(text) if token.start < end]
+    start = _after_name(tokens)
+    at = tokens[start].start
+    parts = [Spliced.generated(f"create model {_quoted(name)}\n", at)]
+    for first, last in _own_options(tokens, start):
+        parts.append(Spliced.copied(text[at:first], at))
+        at = last
+    parts.append(Spliced.copied(text[at:end], at))
+    is_written = text.startswith(query, end)
+    parts.append(Spliced.copied(query, end) if is_written else Spliced.generated(query, end))
+    return Spliced.joined(parts)
 
 
 def _after_name(tokens: list[Token]) -> int:
