@@ -39,6 +39,8 @@ HEADER = "create or replace model churn\n"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Two versions that answered the same requests, the first one as the champion."""
     with native_project(tmp_path_factory.mktemp("served")) as both:
+        # Fewer statements: slices are proved elsewhere.
+        edit(both.bigquery, "sql/evaluation/churn.sql", "slices=['region'], ", "")
         train(both, as_of=FIRST)
         ok(both.bigquery, "build", "--as-of", SECOND)
         ok(both.bigquery, "predict", "--as-of", SECOND)
@@ -168,7 +170,8 @@ def test_replay_finds_an_answer_that_is_another_now(served: Both) -> None:
 
 
 def test_two_versions_are_told_apart(served: Both) -> None:
-    ok(served.bigquery, "evaluate", "--as-of", NOW)
+    done = ok(served.bigquery, "evaluate", "--as-of", NOW)
+    assert "no drift from the training of churn@1: churn@1 was trained by BigQuery ML" in done.err
     found = json.loads(ok(served.bigquery, "models", "diff", "churn@1", "churn@2", "--format", "json").out)
     assert (found["rows"]["n_before"], found["rows"]["n_now"], found["rows"]["n_added"]) == (25, 97, None)
     (window,) = found["windows"]
@@ -180,6 +183,18 @@ def test_two_versions_are_told_apart(served: Both) -> None:
     logged = served.warehouse.fetch("select count(*) as n from wml.request_log_churn where version = 2")
     assert logged.to_pylist() == [{"n": 216}]
     assert found["data_note"] == "which rows came or went is not known: BigQuery ML trained churn@1 and churn@2"
+
+
+def test_drift_needs_no_training_rows_between_windows(served: Both) -> None:
+    """The rows of the training are in BigQuery; those of the window before are in the log."""
+    place = "sql/evaluation/churn.sql"
+    edit(served.bigquery, place, "window='week'", "window='week', drift_reference='previous'")
+    done = ok(served.bigquery, "evaluate", "--as-of", NOW, "--restate")
+    assert "no drift from the training" not in done.err
+    rows = served.warehouse.fetch(
+        "select input, metric, value from wml.drift where version = 1 and reference = 'previous' and value is not null"
+    ).to_pylist()
+    assert {row["input"] for row in rows} >= {"amount", "visits", "region"}
 
 
 def test_a_feature_that_came_is_told(fresh: Both) -> None:
