@@ -77,6 +77,8 @@ def test_two_at_once_get_numbers_and_models_of_their_own(native: Both) -> None:
     assert list(models.values()) == list(warehouse.models)
     assert warehouse.dropped == []
     assert left(native) == []
+    runs = native.warehouse.fetch("select version, status from wml.training_runs order by version").to_pylist()
+    assert runs == [{"version": 1, "status": "finished"}, {"version": 2, "status": "finished"}]
 
 
 def test_two_projects_share_a_dataset(native: Both) -> None:
