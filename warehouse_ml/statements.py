@@ -19,7 +19,7 @@ from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundEr
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import CHAMPION, Alias
 from warehouse_ml.session import Session
-from warehouse_ml.training import Subject, max_training_rows, train
+from warehouse_ml.training import Subject, dataset_of, export_there, max_training_rows, train
 
 __all__ = ["Done", "is_model_statement", "run_statement"]
 
@@ -105,8 +105,16 @@ def _create(
     def read() -> Subject:
         definition = read_definition(text, name=name, place=place, engine=session.warehouse.engine)
         definition_hash = hashlib.sha256(definition.text.encode()).hexdigest()
-        most = max_training_rows(session.catalog.target)
-        return Subject(definition, definition_hash, {}, session.project.root, max_rows=most)
+        target = session.catalog.target
+        return Subject(
+            definition,
+            definition_hash,
+            {},
+            session.project.root,
+            max_rows=max_training_rows(target),
+            dataset=dataset_of(target),
+            target=target.name,
+        )
 
     trained = train(session.warehouse, session.registry, name, read, as_of, promote="always", on_step=on_step)
     number = trained.version.version
@@ -152,12 +160,29 @@ def _export(session: Session, tree: ExportModel, as_of: dt.datetime, place: str)
             hint="export model name options (uri = 'folder')",
         )
     version = session.registry.get(session.registry.name_of(tree.this.name), tree.this.version or CHAMPION, at=as_of)
-    session.registry.load(version)
+    stored = session.registry.load(version)
+    named = f"{version.model}@{version.version}"
+    if "://" in uri.name:
+        if stored.native is None:
+            raise ProjectError(
+                f"{uri.name} is no folder of this machine, and {named} was trained here",
+                place=place,
+                hint="export it to a folder, and copy that: export model name options (uri = 'folder')",
+            )
+        export_there(session.warehouse, stored.native, uri.name, place)
+        return Done("export model", named, f"BigQuery exported the model to {uri.name}")
     target = session.project.root / uri.name
     if target.exists():
         raise ProjectError(f"{uri.name} is there already", place=place, hint="name a folder that is not there yet")
     _copy(session.registry.root / version.artifact_uri, target)
-    return Done("export model", f"{version.model}@{version.version}", f"copied to {uri.name}")
+    if stored.native is None:
+        return Done("export model", named, f"copied to {uri.name}")
+    told = (
+        f"{uri.name} holds the definition, the training query and the metrics of {named}; what it learned is in"
+        f" BigQuery, as the model `{'.'.join(stored.native.native)}`: export model {named} options (uri = 'gs://bucket/folder')"
+        " exports that"
+    )
+    return Done("export model", named, f"copied to {uri.name}, without what it learned", (told,))
 
 
 def _copy(folder: Path, target: Path) -> None:

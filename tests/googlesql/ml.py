@@ -7,12 +7,12 @@ implementation in place of the call. Of Google's training nothing is in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2 as service
 from zetasql.wasi._pb2.zetasql.public import type_pb2
 
@@ -42,6 +42,15 @@ REGRESSION = (
 )
 """What ML.EVALUATE returns, in the order of Google's page."""
 
+_LEARNED = {
+    "weights": "select 'amount' as processed_input, 2.5e0 as weight,"
+    " cast(null as array<struct<category string, weight float64>>) as category_weights",
+    "global_explain": "select 'amount' as feature, 0.75e0 as attribution union all select 'visits', 0.25e0",
+    "training_info": "select 0 as training_run, 0 as iteration, 0.5e0 as loss, 0.6e0 as eval_loss,"
+    " cast(null as float64) as learning_rate, 1200 as duration_ms",
+}
+"""What the functions return that only a model is given to."""
+
 
 @dataclass
 class Played:
@@ -52,14 +61,15 @@ class Played:
     label : str
     query : str
         Its training query.
-    answer : str
-        An expression over the columns that are asked with: the probability of the higher label, or the value.
+    answer : str or dict of str to str
+        Expressions over the columns that are asked with: the probability of the higher label, or the value. Of several
+        classes, the probability of each, by the label as it is written in SQL.
     is_classifier : bool
     """
 
     label: str
     query: str
-    answer: str
+    answer: str | dict[str, str]
     is_classifier: bool
 
 
@@ -68,14 +78,28 @@ class MlWarehouse(GoogleSqlWarehouse):
 
     Parameters
     ----------
-    answers : mapping of str to str
-        What the models of a label answer, by label: a GoogleSQL expression.
+    answers : mapping of str to str or dict
+        What the models of a label answer, by label: see ``Played``.
+
+    Attributes
+    ----------
+    models : dict of str to Played
+        Those that are there, by name.
+    sent : list of str
+        The CREATE MODEL statements.
+    dropped, exported : list of str
+        What was taken away, and what was exported where.
+    on_make : callable or None
+        Called once, when a model has been asked for and is not there yet.
     """
 
-    def __init__(self, answers: Mapping[str, str], **named: Any) -> None:
+    def __init__(self, answers: Mapping[str, str | dict[str, str]], **named: Any) -> None:
         super().__init__(**named)
         self.models: dict[str, Played] = {}
         self.sent: list[str] = []
+        self.dropped: list[str] = []
+        self.exported: list[str] = []
+        self.on_make: Callable[[], object] | None = None
         self._answers = answers
 
     def _find(self, name: Name) -> Content:
@@ -84,8 +108,20 @@ class MlWarehouse(GoogleSqlWarehouse):
 
     def _run(self, statement: _Statement, parameters: dict[str, Any]) -> None:
         words = [token.text.lower() for token in statement.tokens[:4]]
-        if words[:2] == ["create", "model"] or words == ["create", "or", "replace", "model"]:
-            self._make(statement, replaces=words[1] == "or")
+        if words[:2] == ["create", "model"]:
+            self._make(statement)
+            return
+        if words == ["drop", "model", "if", "exists"]:
+            googlesql().analyze(statement.sql, {}, None)
+            name = _name_at(statement.tokens, 4)
+            self.dropped += [name] if self.models.pop(name, None) is not None else []
+            return
+        if words[:2] == ["export", "model"]:
+            googlesql().analyze(statement.sql, {}, None)
+            name = _name_at(statement.tokens, 2)
+            if name not in self.models:
+                raise WarehouseError(f"Not found: Model {name}")
+            self.exported.append(f"{name} {statement.sql.partition('uri')[2]}")
             return
         played = self._played(statement.sql, parameters)
         super()._run(_Statement(played), parameters)
@@ -93,19 +129,18 @@ class MlWarehouse(GoogleSqlWarehouse):
     def _evaluate(self, query: str, parameters: Mapping[str, Any] | None) -> Content:
         return super()._evaluate(self._played(query, parameters), parameters)
 
-    def _make(self, statement: _Statement, *, replaces: bool) -> None:
+    def _make(self, statement: _Statement) -> None:
         self.sent.append(statement.sql)
         tokens = WmlBigQuery().tokenize(statement.sql)
         if self._depth:
             raise GoogleSqlError("create model: no permanent definition inside of a transaction")
         self._analyze(statement.sql, None)
-        place = 4 if replaces else 2
-        name = [tokens[place].text]
-        while tokens[place + 1].text == ".":
-            place += 2
-            name.append(tokens[place].text)
-        if ".".join(name) in self.models and not replaces:
-            raise WarehouseError(f"Already Exists: Model {':'.join(name[:1])}:{'.'.join(name[1:])}")
+        if (asked := self.on_make) is not None:
+            self.on_make = None
+            asked()
+        name = _name_at(tokens, 2)
+        if name in self.models:
+            raise WarehouseError(f"Already Exists: Model {name}")
         depth, query = 0, ""
         for token in tokens:
             depth += (token.token_type == TokenType.L_PAREN) - (token.token_type == TokenType.R_PAREN)
@@ -117,10 +152,15 @@ class MlWarehouse(GoogleSqlWarehouse):
         assert super()._evaluate(query, None).rows, "nothing to train on"
         model_type = texts[texts.index("model_type") + 2]
         is_classifier = not model_type.endswith(("linear_reg", "regressor"))
-        self.models[".".join(name)] = Played(label, query, self._answers[label], is_classifier)
+        self.models[name] = Played(label, query, self._answers[label], is_classifier)
 
     def _analyze(
-        self, sql: str, parameters: Mapping[str, Any] | None, model: str | None = None, asked: Content | None = None
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None,
+        model: str | None = None,
+        asked: Content | None = None,
+        explained: Sequence[tuple[str, Any]] = (),
     ) -> None:
         request = service.AnalyzeRequest(sql_statement=sql)
         engine = googlesql()
@@ -129,10 +169,12 @@ class MlWarehouse(GoogleSqlWarehouse):
         for name in _SCALERS:
             _scaler(ml, name)
         if model is not None:
-            self._declare(request.simple_catalog, ml, model, asked)
+            self._declare(request.simple_catalog, ml, model, asked, explained)
         engine._call("Analyze", request, service.AnalyzeResponse)
 
-    def _declare(self, catalog: Any, ml: Any, name: str, asked: Content | None) -> None:
+    def _declare(
+        self, catalog: Any, ml: Any, name: str, asked: Content | None, explained: Sequence[tuple[str, Any]]
+    ) -> None:
         """Declare a model by its path, and the functions as they answer for it, and for what is asked."""
         *folders, last = name.split(".")
         for folder in folders:
@@ -156,11 +198,22 @@ class MlWarehouse(GoogleSqlWarehouse):
                 element.type_kind = type_pb2.TYPE_STRUCT
                 for part, of in (("label", kind), ("prob", type_of_arrow(pa.float64()))):
                     element.struct_type.field.add(field_name=part).field_type.CopyFrom(of)
+        if explained:
+            explain = _function(ml, "explain_predict")
+            _argument(explain, _RELATION)
+            _argument(explain, _ARBITRARY, is_optional=True)
+            for column, of in explained:
+                explain.return_type.options.relation_input_schema.column.add(name=column).type.CopyFrom(of)
         evaluate = _function(ml, "evaluate")
         _argument(evaluate, _ARBITRARY, is_optional=True)
         for metric in BINARY if played.is_classifier else REGRESSION:
             column = evaluate.return_type.options.relation_input_schema.column.add(name=metric)
             column.type.CopyFrom(type_of_arrow(pa.float64()))
+        for function, query in _LEARNED.items():
+            learned = _function(ml, function)
+            _argument(learned, _ARBITRARY, is_optional=True)
+            for column, of in super()._evaluate(query, None).columns:
+                learned.return_type.options.relation_input_schema.column.add(name=column).type.CopyFrom(of)
 
     def _played(self, sql: str, parameters: Mapping[str, Any] | None) -> str:
         """Analyse a statement that asks a model, and put what the model answers in the place of the call."""
@@ -170,43 +223,105 @@ class MlWarehouse(GoogleSqlWarehouse):
             if words[:2] != ["ml", "."] or words[3:] != ["(", "model"]:
                 continue
             at = place + 5
-            name = [tokens[at].text]
-            while tokens[at + 1].text == ".":
-                at += 2
-                name.append(tokens[at].text)
-            if ".".join(name) not in self.models:
-                raise WarehouseError(f"Not found: Model {'.'.join(name)}")
+            name = _name_at(tokens, at)
+            at += 2 * name.count(".")
+            if name not in self.models:
+                raise WarehouseError(f"Not found: Model {name}")
             end, depth = place + 3, 0
             while True:
                 depth += (tokens[end].token_type == TokenType.L_PAREN) - (tokens[end].token_type == TokenType.R_PAREN)
                 if depth == 0:
                     break
                 end += 1
-            rest = sql[tokens[at].end + 1 : tokens[end].start].strip().removeprefix(",").strip()
-            played = self.models[".".join(name)]
-            asked = super()._evaluate(rest[1:-1], parameters) if words[2] == "predict" else None
-            self._analyze(sql, parameters, ".".join(name), asked)
-            text = _evaluation(played) if words[2] == "evaluate" else _prediction(played, rest)
+            played = self.models[name]
+            first, settings = _arguments(sql, tokens, at + 1, end)
+            function = words[2]
+            asked = super()._evaluate(first[1:-1], parameters) if first else None
+            explained = _explanation(played, first) if function == "explain_predict" else None
+            columns = super()._evaluate(explained, parameters).columns if explained else []
+            self._analyze(sql, parameters, name, asked, columns)
+            if explained is not None:
+                text = explained
+            elif function == "predict":
+                text = _prediction(played, first, _threshold(settings))
+            elif function == "evaluate":
+                text = _evaluation(played, _threshold(settings))
+            else:
+                text = _LEARNED[function]
             return self._played(f"{sql[: token.start]}(\n{text}\n){sql[tokens[end].end + 1 :]}", parameters)
         return sql
 
 
-def _evaluation(played: Played) -> str:
+def _name_at(tokens: list[Token], place: int) -> str:
+    """Return the name with its dots that stands at a place."""
+    name = [tokens[place].text]
+    while place + 2 < len(tokens) and tokens[place + 1].text == ".":
+        place += 2
+        name.append(tokens[place].text)
+    return ".".join(name)
+
+
+def _arguments(sql: str, tokens: list[Token], begin: int, end: int) -> tuple[str, str]:
+    """Return the relation in parentheses behind a model's name, and what stands behind that; each may be empty."""
+    if tokens[begin].token_type != TokenType.COMMA:
+        return "", ""
+    place, depth = begin + 1, 0
+    if tokens[place].token_type != TokenType.L_PAREN:
+        return "", sql[tokens[place].start : tokens[end].start]
+    while True:
+        depth += (tokens[place].token_type == TokenType.L_PAREN) - (tokens[place].token_type == TokenType.R_PAREN)
+        if depth == 0:
+            break
+        place += 1
+    first = sql[tokens[begin + 1].start : tokens[place].end + 1]
+    return first, sql[tokens[place].end + 1 : tokens[end].start].strip().removeprefix(",").strip()
+
+
+def _threshold(settings: str) -> float:
+    """Return the threshold of ``struct(0.3 as threshold)``, the only setting that is played."""
+    words = settings.lower().removeprefix("struct(").removesuffix(")").split()
+    assert not words or words[1:] == ["as", "threshold"], settings
+    return float(words[0]) if words else 0.5
+
+
+def _evaluation(played: Played, threshold: float) -> str:
     names = BINARY if played.is_classifier else REGRESSION
-    values = ", ".join(f"{(place + 1) / 8!r}e0 as {name}" for place, name in enumerate(names))
-    return f"select {values}"
+    values = {name: (place + 1) / 8 for place, name in enumerate(names)}
+    if "precision" in values:
+        values["precision"] *= threshold * 2
+    return "select " + ", ".join(f"{value!r}e0 as {name}" for name, value in values.items())
 
 
-def _prediction(played: Played, asked: str) -> str:
-    label = played.label
+def _prediction(played: Played, asked: str, threshold: float) -> str:
+    label, answer = played.label, played.answer
     if not played.is_classifier:
-        return f"select asked.*, {played.answer} as predicted_{label} from {asked} as asked"
-    # Labels are booleans in the tests; the higher one comes first, as it does there.
+        return f"select asked.*, {answer} as predicted_{label} from {asked} as asked"
+    if isinstance(answer, dict):
+        # The likeliest label comes first.
+        probs = ", ".join(f"struct({name} as label, {prob} as prob)" for name, prob in answer.items())
+        return (
+            f"select scored.* except (wml_probs),"
+            f" (select each.label from unnest(scored.wml_probs) as each order by each.prob desc limit 1)"
+            f" as predicted_{label},"
+            f" array(select each from unnest(scored.wml_probs) as each order by each.prob desc)"
+            f" as predicted_{label}_probs"
+            f" from (select asked.*, [{probs}] as wml_probs from {asked} as asked) as scored"
+        )
+    # Labels of two classes are booleans in the tests; the higher one comes first, as it does there.
     return (
-        f"select scored.* except (wml_answer), scored.wml_answer >= 0.5 as predicted_{label},"
+        f"select scored.* except (wml_answer), scored.wml_answer >= {threshold!r} as predicted_{label},"
         f" [struct(true as label, scored.wml_answer as prob), struct(false as label, 1e0 - scored.wml_answer as prob)]"
         f" as predicted_{label}_probs"
-        f" from (select asked.*, {played.answer} as wml_answer from {asked} as asked) as scored"
+        f" from (select asked.*, {answer} as wml_answer from {asked} as asked) as scored"
+    )
+
+
+def _explanation(played: Played, asked: str) -> str:
+    return (
+        f"select asked.*, true as predicted_{played.label}, 0.8e0 as probability,"
+        f" [struct('visits' as feature, -0.25e0 as attribution), struct('amount', 0.5e0)] as top_feature_attributions,"
+        f" 0.75e0 as baseline_prediction_value, 1e0 as prediction_value, 0e0 as approximation_error"
+        f" from {asked} as asked"
     )
 
 

@@ -8,30 +8,26 @@ says of a wrong option, and that ML.PREDICT reads a temporary table in a transac
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from tests.googlesql.both import Both, playing
+from tests.googlesql.both import Both
 from tests.googlesql.engine import GoogleSqlError
-from tests.googlesql.ml import BINARY, REGRESSION, MlWarehouse
+from tests.googlesql.ml import BINARY, REGRESSION
+from tests.googlesql.native import AS_OF, LATER, TRAINER, made, native_project, train
 from tests.tiny import edit, write
-from tests.wml import Done, ok, wml
+from tests.wml import ok, wml
 from warehouse_ml.definition import read_definition
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.registry import Registry
 from warehouse_ml.scoring.native import NativeParameters, native_parameters
 from warehouse_ml.training.native import native_statement
-from warehouse_ml.warehouses.base import Relation
 
 PROVES = ("training/native_rows.sql", "training/native_evaluate.sql", "requests/native_scored.sql")
 
-AS_OF, LATER = "2024-01-12", "2024-01-15"
-OPTION = "    model_type = 'logistic_reg',\n"
-TRAINER = "    trainer = 'bigquery_ml',\n"
 TRANSFORM = """create or replace model churn
 transform (ml.standard_scaler(amount) over () as amount, visits + 1 as visits, requested_at, has_churned)
 """
@@ -48,25 +44,8 @@ where requests.visits is not null
 @pytest.fixture
 def native(tmp_path: Path) -> Iterator[Both]:
     """The small project, its model trained by BigQuery ML where the target is BigQuery."""
-    both = Both(tmp_path, n_events=400)
-    answers = {"has_churned": "coalesce(amount, 0e0) / 100e0", "spent": "cast(coalesce(visits, 0) as float64)"}
-    both.warehouse = MlWarehouse(answers)
-    both.warehouse.load(Relation("events"), pq.read_table(both.bigquery / "data" / "events.parquet"))
-    settings = '[targets.bigquery]\nproject = "my-project"\ndataset = "shop"\n'
-    edit(both.bigquery, "wml.toml", "[targets.bigquery]\n", settings)
-    both.write(lambda folder: edit(folder, "models/churn.sql", OPTION, OPTION + TRAINER))
-    with playing(both):
+    with native_project(tmp_path, {"spent": "cast(coalesce(visits, 0) as float64)"}) as both:
         yield both
-
-
-def train(native: Both, *arguments: str, model: str = "churn", as_of: str = AS_OF) -> dict[str, Any]:
-    (row,) = ok(native.bigquery, "train", model, "--as-of", as_of, *arguments, "--format", "json").rows
-    return dict(row)
-
-
-def made(native: Both) -> MlWarehouse:
-    assert isinstance(native.warehouse, MlWarehouse)
-    return native.warehouse
 
 
 def test_the_statement_that_is_sent_is_the_users_own(native: Both) -> None:
@@ -75,7 +54,9 @@ def test_the_statement_that_is_sent_is_the_users_own(native: Both) -> None:
     (sent,) = made(native).sent
     written = (native.bigquery / "models" / "churn.sql").read_text()
     head, _, query = written.partition(") as\n")
-    expected = head.replace("create or replace model churn", "create model `my-project`.`shop`.`churn_v1`")
+    (name,) = made(native).models
+    assert re.fullmatch(r"my-project\.shop\.churn_20240112_[0-9a-f]{8}", name)
+    expected = head.replace("create or replace model churn", f"create model `{name.replace('.', '`.`')}`")
     assert sent.startswith(expected.replace(TRAINER, "") + ") as\n")
     assert "trainer" not in sent
     assert "{{" in query
@@ -132,33 +113,12 @@ def test_a_version_says_what_bigquery_ml_says(native: Both) -> None:
     assert not list((folder / "parameters").iterdir())
     assert not (folder / "snapshot.parquet").exists()
     facts = json.loads((folder / "facts.json").read_text())
-    assert facts["native"]["model"] == ["my-project", "shop", "churn_v1"]
+    assert [".".join(facts["native"]["model"])] == list(made(native).models)
     assert facts["native"]["classes"] == ["false", "true"]
     assert [name for name, _ in facts["native"]["inputs"]] == ["amount", "visits", "region"]
     # What is not written has BigQuery ML's default, which is not ours.
     assert "MAX_ITERATIONS" not in facts["options"]
     assert (folder / "definition.sql").read_text().startswith("create or replace model churn")
-
-
-def test_what_a_killed_training_left_is_replaced(native: Both) -> None:
-    warehouse = made(native)
-    publish = Registry.publish
-
-    def killed(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Registry, "publish", killed)
-        wml(native.bigquery, "train", "churn", "--as-of", AS_OF)
-    assert list(warehouse.models) == ["my-project.shop.churn_v1"]
-    assert Registry.publish is publish
-    assert not Registry(native.bigquery / "artifacts").versions("churn")
-    assert train(native)["version"] == 1
-    begins = [sent.partition("`")[0] for sent in warehouse.sent]
-    assert begins == ["create model ", "create model ", "create or replace model "]
-    # A published model is never replaced.
-    assert train(native, "--force")["version"] == 2
-    assert warehouse.sent[-1].startswith("create model `my-project`.`shop`.`churn_v2`")
 
 
 def test_a_regression(native: Both) -> None:
@@ -209,23 +169,8 @@ def test_what_cannot_be_sent(native: Both) -> None:
     assert not made(native).sent
 
 
-def test_every_door_says_where_the_parameters_are(native: Both) -> None:
+def test_what_needs_the_rows_or_fits_here_says_so(native: Both) -> None:
     train(native)
-    ok(native.bigquery, "build", "--as-of", LATER)
-    ok(native.bigquery, "predict", "--as-of", LATER)
-    assert "my-project.shop.churn_v1" in ok(native.bigquery, "compile", "churn@1").out
-    assert "my-project.shop.churn_v1" in ok(native.bigquery, "models", "show", "churn").out
-    rows = "(select * from churn_requests)"
-    asked: list[Done] = [
-        wml(native.bigquery, "replay", "r270"),
-        wml(native.bigquery, "query", f"select * from ml.predict(model churn, {rows})"),
-        wml(native.bigquery, "query", "select * from ml.weights(model churn)"),
-        wml(native.bigquery, "query", "select * from ml.training_info(model churn)"),
-        wml(native.bigquery, "query", f"select * from ml.explain_predict(model churn, {rows})"),
-    ]
-    for done in asked:
-        assert done.code == 2, done.out + done.err
-        assert "the parameters are in BigQuery, as the model `my-project.shop.churn_v1`" in done.err
     done = wml(native.bigquery, "models", "rows", "churn@1")
     assert done.code == 3
     assert "rows stay there" in done.err
@@ -260,8 +205,8 @@ def test_only_our_own_options_are_cut(options: str, kept: str) -> None:
     query = "select 1 as label, 'trainer' as x"
     text = f"-- a comment\ncreate model if not exists `m` options ({options}) as\n{query};\n"
     definition = read_definition(text, name="m", place="models/m.sql", engine="bigquery")
-    sent = native_statement(definition, definition.query, ("p-1", "d", "m_v7"), replaces=True)
-    assert sent == f"create or replace model `p-1`.`d`.`m_v7`\noptions ({kept}) as\n{query}"
+    sent = native_statement(definition, definition.query, ("p-1", "d", "m_v7"))
+    assert sent == f"create model `p-1`.`d`.`m_v7`\noptions ({kept}) as\n{query}"
 
 
 def test_facts_of_a_stranger_are_refused() -> None:

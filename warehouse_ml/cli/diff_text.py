@@ -37,7 +37,8 @@ def _sections(found: VersionDiff) -> Iterator[str]:
     if found.features:
         yield _section("features", format_table(found.features, ["feature", "change", "before", "now"]))
     else:
-        yield _section("features", "the same, made in the same way")
+        # How an input becomes a number is BigQuery ML's to know, where it trained one of the two.
+        yield _section("features", "the same" if found.data_note else "the same, made in the same way")
     yield _section("data", _data(found))
     if found.distances and not found.is_data_equal:
         columns = ["column", "kind", *_DISTANCES, "importance"]
@@ -74,7 +75,8 @@ def _data(found: VersionDiff) -> str:
     if found.label_before is not None and found.label_now is not None:
         values = {"before": f"{found.label_before:.4f}", "now": f"{found.label_now:.4f}"}
         listed.append({"what": "mean label", **values})
-    return format_table(listed, ["what", "before", "now"])
+    table = format_table(listed, ["what", "before", "now"])
+    return f"{table}\n{found.data_note}" if found.data_note else table
 
 
 def _window(window: WindowDiff, before: str, now: str) -> Iterator[str]:

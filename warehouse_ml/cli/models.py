@@ -38,6 +38,7 @@ def list_(model: str | None, output: str, project: Path) -> None:
             "aliases": ", ".join(aliases.get((version.model, version.version), [])),
             "as_of": version.as_of,
             "model_type": version.model_type,
+            "trainer": version.environment.get("trainer"),
             "n_rows": version.n_rows,
             **{f"held_out_{name}": version.metrics.get(name) for name in ("roc_auc", "accuracy", "r2_score")},
             "artifact_hash": version.artifact_hash[:12],
@@ -47,7 +48,7 @@ def list_(model: str | None, output: str, project: Path) -> None:
     unused = [
         key
         for key in (rows[0] if rows else {})
-        if key.startswith("held_out_") and all(row[key] is None for row in rows)
+        if key.startswith(("held_out_", "trainer")) and all(row[key] is None for row in rows)
     ]
     columns = [key for key in (rows[0] if rows else {"model": 1, "version": 1}) if key not in unused]
     print_rows(rows, output, columns)
@@ -70,7 +71,9 @@ def show(name: str, output: str, project: Path) -> None:
     listed = {
         **{key: value for key, value in version.row().items() if key not in ("metrics", "environment")},
         "folder": registry.root / version.artifact_uri,
-        **{f"held out: {key}": value for key, value in version.metrics.items()},
+        **{
+            f"{'held out' if native is None else 'ml.evaluate'}: {key}": value for key, value in version.metrics.items()
+        },
         "scoring_path": facts["scoring_path"],
         "split": facts["split"],
         "features": ", ".join(feature.name for feature in features),

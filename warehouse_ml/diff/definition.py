@@ -49,6 +49,8 @@ def option_changes(before: StoredVersion, now: StoredVersion) -> list[dict[str, 
 
 def feature_changes(before: StoredVersion, now: StoredVersion) -> list[dict[str, Any]]:
     """Return the features that came, went or became a number in another way: feature, change, before, now."""
+    if before.native is not None or now.native is not None:
+        return _input_changes(before, now)
     old, new = ({feature.name: feature for feature in version.parameters.features} for version in (before, now))
     rows = []
     for name in dict.fromkeys([*old, *new]):
@@ -68,6 +70,21 @@ def feature_changes(before: StoredVersion, now: StoredVersion) -> list[dict[str,
                 }
             )
     return rows
+
+
+def _input_changes(before: StoredVersion, now: StoredVersion) -> list[dict[str, Any]]:
+    """Return the inputs that came, went or are of another kind; how they become numbers BigQuery ML alone knows."""
+    old, new = ({column.name: column.kind for column in version.parameters.inputs} for version in (before, now))
+    return [
+        {
+            "feature": name,
+            "change": "changed" if name in old and name in new else "added" if name in new else "removed",
+            "before": old.get(name),
+            "now": new.get(name),
+        }
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
 
 
 def _kind(feature: FittedFeature | None) -> str | None:

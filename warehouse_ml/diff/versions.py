@@ -40,6 +40,8 @@ class VersionDiff:
         By column, see ``column_distances``.
     windows : list of WindowDiff
         One for each evaluation of the model.
+    data_note : str or None
+        Why rows, labels and columns are not compared: BigQuery ML trained one of the two, and keeps no rows here.
     """
 
     before: Version
@@ -54,6 +56,7 @@ class VersionDiff:
     label_now: float | None
     distances: list[dict[str, Any]]
     windows: list[WindowDiff] = field(default_factory=list)
+    data_note: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as lists and mappings; versions as rows of the index."""
@@ -97,7 +100,12 @@ def diff_versions(session: Session, model: str, before: str, now: str) -> Versio
             hint="name two versions",
         )
     old, new = registry.load(first), registry.load(second)
-    label_before, label_now = label_means(warehouse, registry, (old, new))
+    native = [f"{stored.version.model}@{stored.version.version}" for stored in (old, new) if stored.native is not None]
+    if native:
+        rows, label_before, label_now = RowChange(first.n_rows, second.n_rows, None, None), None, None
+    else:
+        rows = row_change(warehouse, registry, old, new)
+        label_before, label_now = label_means(warehouse, registry, (old, new))
     nodes = [node for node in session.catalog.of_kind("evaluation") if _model_of(node) == first.model.lower()]
     return VersionDiff(
         before=first,
@@ -107,9 +115,12 @@ def diff_versions(session: Session, model: str, before: str, now: str) -> Versio
         files=file_changes(old, new, (registry.root / first.artifact_uri, registry.root / second.artifact_uri)),
         options=option_changes(old, new),
         features=feature_changes(old, new),
-        rows=row_change(warehouse, registry, old, new),
+        rows=rows,
         label_before=label_before,
         label_now=label_now,
-        distances=column_distances(warehouse, registry, old, new),
+        distances=[] if native else column_distances(warehouse, registry, old, new),
         windows=[compare_window(session, node, old, new) for node in nodes],
+        data_note=f"which rows came or went is not known: BigQuery ML trained {' and '.join(native)}"
+        if native
+        else None,
     )

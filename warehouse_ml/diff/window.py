@@ -17,6 +17,7 @@ from warehouse_ml.evaluation import EvaluationSpec, evaluate
 from warehouse_ml.functions import placing
 from warehouse_ml.loop.steps import bring_up_to_date
 from warehouse_ml.registry import CHAMPION, StoredVersion
+from warehouse_ml.requests.native import asked_there
 from warehouse_ml.requests.predict import LOG_COLUMNS, REQUEST_COLUMNS, log_of, requests_of
 from warehouse_ml.scoring import score_arrow
 from warehouse_ml.session import Session
@@ -226,10 +227,13 @@ def _ask(session: Session, model: str, stored: StoredVersion, window: _Window) -
     count = statement("warehouse_ml.building", "count_rows.sql", engine, relation=_ASKED)
     n_asked = int(one_row(warehouse, count)["n_rows"])
     if n_asked:
-        parameters = stored.parameters
-        batches = score_arrow(warehouse, parameters, all_of(warehouse, _ASKED), keep=REQUEST_COLUMNS[:1])
-        with spooled(batches) as scores:
-            warehouse.load(_SCORED, scores, temporary=True)
+        parameters, asked = stored.parameters, all_of(warehouse, _ASKED)
+        if stored.native is not None:
+            query = asked_there(warehouse, stored.version, stored.native, _inputs(stored), asked)
+            warehouse.run(statement("warehouse_ml.functions", "keep.sql", engine, relation=_SCORED, query=query))
+        else:
+            with spooled(score_arrow(warehouse, parameters, asked, keep=REQUEST_COLUMNS[:1])) as scores:
+                warehouse.load(_SCORED, scores, temporary=True)
         is_binary = parameters.task == "binary"
         told = {"model": node.name, "version": stored.version.version, "alias": CHAMPION, "logged_at": window.as_of}
         if is_binary:

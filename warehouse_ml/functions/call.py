@@ -76,6 +76,8 @@ class Call:
         The fields of ``struct(...)`` and the ``name => value`` arguments, by lower-case name; constants as Python
         values (arrays as lists). A value that is an expression, such as a timestamp, is a :class:`str` of SQL for
         those names that the function's signature calls expressions.
+    written : tuple of str
+        The arguments behind model and relations, as SQL of the target.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Call:
     model: ModelName | None = None
     inputs: tuple[Input, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
     def get(self, setting: str, default: Any = None) -> Any:
         """Return a setting's value; NULL counts as not written."""

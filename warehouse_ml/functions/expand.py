@@ -16,6 +16,7 @@ from warehouse_ml.diagnosis import diagnosed
 from warehouse_ml.dialect import MlCall, MlInput, calls_in, span
 from warehouse_ml.errors import DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions.call import Call, Context, Input, ModelName
+from warehouse_ml.functions.native import answered_there
 from warehouse_ml.functions.signatures import SIGNATURES, Signature
 from warehouse_ml.functions.text import Spliced
 from warehouse_ml.places import SourceText
@@ -126,8 +127,9 @@ class _Expansion:
         start, _ = span(node)
         if start not in self._answered:
             call, inputs = self._read(node)
-            signature = SIGNATURES[call.name]
-            answer = signature.function(call.name)(call, self._context)
+            answer = answered_there(call, self._context)
+            if answer is None:
+                answer = SIGNATURES[call.name].function(call.name)(call, self._context)
             self._answered[start] = _around(f"(\n{answer}\n)", inputs, start)
         return self._answered[start]
 
@@ -152,7 +154,8 @@ class _Expansion:
         inputs = [Input(inline.text, alone.text) for inline, alone in texts]
         model = ModelName(models[0].name, models[0].version or CHAMPION) if models else None
         settings = self._settings(node, signature, name, place)
-        return Call(name, place, model, tuple(inputs), settings), [inline for inline, _ in texts]
+        written = tuple(self._written(value) for value in (*node.args["settings"], *node.args["named"]))
+        return Call(name, place, model, tuple(inputs), settings, written), [inline for inline, _ in texts]
 
     def _input(self, read: MlInput, node: MlCall) -> tuple[Spliced, Spliced]:
         """Return the query of an input in the call's place, and as a statement of its own."""

@@ -9,7 +9,6 @@ from warehouse_ml.functions.call import Call, Context
 from warehouse_ml.functions.settings import Setting, settings
 from warehouse_ml.registry import StoredVersion
 from warehouse_ml.scoring.features import kind_of
-from warehouse_ml.scoring.native import refuse_native
 from warehouse_ml.scoring.parameters import Linear, Parameters
 from warehouse_ml.templates import statement
 
@@ -121,8 +120,6 @@ def training_info(call: Call, context: Context) -> str:
     import pyarrow as pa
 
     stored = context.stored(call)
-    if stored.native is not None:
-        raise refuse_native(stored.native.native)
     settings(call)
     types = {
         "training_run": pa.int64(),

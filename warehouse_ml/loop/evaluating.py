@@ -146,6 +146,20 @@ def _drift_inputs(
         values = {
             column.name: _days_or_seconds(column, engine) for column in parameters.inputs if column.name in columns
         }
+        current_sql = statement(
+            __package__,
+            "drift_current.sql",
+            engine,
+            columns=values,
+            log=log_of(model),
+            version=version.version,
+            since=first,
+        )
+        shares = {} if stored.native is not None else importances(parameters)
+        if spec.drift_reference == "previous":
+            # The window before is in the log: nobody needs the rows of the training.
+            yield DriftInput(version.version, "", current_sql, columns, importances=shares)
+            continue
         try:
             path = session.warehouse.parquet(session.registry.snapshot_path(version))
         except RowsNotKeptError as error:
@@ -165,18 +179,10 @@ def _drift_inputs(
                 label=parameters.label if has_outputs else None,
                 positive=parameters.classes[-1] if parameters.task == "binary" else None,
             ),
-            current_sql=statement(
-                __package__,
-                "drift_current.sql",
-                engine,
-                columns=values,
-                log=log_of(model),
-                version=version.version,
-                since=first,
-            ),
+            current_sql=current_sql,
             columns=columns,
             reference_hash=version.artifact_hash,
-            importances=importances(parameters),
+            importances=shares,
             label="wml_label" if has_outputs else None,
             scores=partial(_held_out_scores, session, stored, path) if has_outputs else None,
         )

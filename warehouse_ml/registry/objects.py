@@ -123,6 +123,20 @@ class ObjectStore:
         """Write a file of the ledger."""
         self._write(f"{LINES}/{name}", content)
 
+    def put(self, path: str, content: bytes) -> None:
+        """Write a small file that is no version's."""
+        self._write(path, content)
+
+    def take_away(self, path: str) -> None:
+        """Delete a small file that is no version's, if it is there."""
+        folder, _, name = path.rpartition("/")
+        if name in self._names(folder):
+            self._delete(path)
+
+    def all_in(self, folder: str) -> dict[str, bytes]:
+        """Return the small files of a folder, by name."""
+        return {name: self._read(f"{folder}/{name}") for name in self._names(folder)}
+
     def _copy(self, uri: str, root: Path) -> None:
         with publishing(root / uri) as staged:
             (staged / MANIFEST).write_bytes(self._read(f"{uri}/{MANIFEST}"))

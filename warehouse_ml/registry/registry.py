@@ -13,6 +13,7 @@ from warehouse_ml.registry.checked import SNAPSHOT, checked_snapshot, read_manif
 from warehouse_ml.registry.folder import hash_of_file, locked, publishing, staged_file, sweep
 from warehouse_ml.registry.index import Index
 from warehouse_ml.registry.ledger import LINES, Ledger
+from warehouse_ml.registry.making import Making
 from warehouse_ml.registry.objects import ObjectStore
 from warehouse_ml.registry.version import (
     INDEX_SCHEMA,
@@ -59,6 +60,8 @@ class Registry:
     ----------
     rows_again : callable or None
         Reads the rows of a version again that keeps only their query. Set by whoever has the warehouse.
+    making : Making
+        What trainings make outside of the registry, until a version names it.
     """
 
     def __init__(self, root: Path, *, max_snapshot_rows: int | None = None, store: ObjectStore | None = None) -> None:
@@ -68,6 +71,7 @@ class Registry:
         self._max_snapshot_rows = max_snapshot_rows
         self._index = Index(root)
         self._ledger = Ledger(root)
+        self.making = Making(root, store)
         self._loaded: dict[str, StoredVersion] = {}
         self._snapshots: dict[str, Path] = {}
 

@@ -11,15 +11,31 @@ from typing import Literal
 
 from warehouse_ml.errors import DataError
 from warehouse_ml.registry import Registry, StoredVersion, Version
+from warehouse_ml.requests.native import asked_there
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import check_columns, score_arrow
+from warehouse_ml.scoring.native import NativeParameters
 from warehouse_ml.scoring.parity import TOLERANCE
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import Warehouse
 
-__all__ = ["Again", "Logged", "Way", "asked", "decision", "features_of", "is_close", "score_again", "stored_of", "ulps"]
+__all__ = [
+    "Again",
+    "Logged",
+    "Way",
+    "answered_there",
+    "asked",
+    "decision",
+    "features_of",
+    "is_close",
+    "score_again",
+    "stored_of",
+    "ulps",
+    "way_of",
+]
 
-Way = Literal["sql", "arrays"]
+Way = Literal["sql", "arrays", "ml.predict"]
+"""By a statement of the version's own, from its parameters, or by BigQuery ML, which alone has those it learned."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class Again:
     Parameters
     ----------
     version : int
-    how : {'sql', 'arrays'}
+    how : {'sql', 'arrays', 'ml.predict'}
     score : float
     prediction : str or None
     """
@@ -120,6 +136,25 @@ def has_statement(stored: StoredVersion) -> bool:
     return not stored.stored_sql.lstrip().startswith("--")
 
 
+def way_of(stored: StoredVersion, engine: str) -> Way:
+    """Return how the version answers."""
+    if stored.native is not None:
+        return "ml.predict"
+    return "sql" if stored.path(engine=engine) == "sql" and has_statement(stored) else "arrays"
+
+
+def answered_there(warehouse: Warehouse, stored: StoredVersion, native: NativeParameters, source: str) -> str:
+    """Return the query of what BigQuery ML says to the rows of a query: request_id, score and prediction among others.
+
+    Raises
+    ------
+    DefinitionError
+        If the warehouse is not BigQuery.
+    """
+    features = [column.name for column in native.inputs if column.name.lower() not in REQUEST_COLUMNS]
+    return asked_there(warehouse, stored.version, native, features, source)
+
+
 def score_again(warehouse: Warehouse, stored: StoredVersion, source: str, threshold: float) -> list[Again]:
     """Score one request in each way that the version has.
 
@@ -134,6 +169,10 @@ def score_again(warehouse: Warehouse, stored: StoredVersion, source: str, thresh
     """
     number = stored.version.version
     found = []
+    if stored.native is not None:
+        (row,) = warehouse.fetch(answered_there(warehouse, stored, stored.native, source)).to_pylist()
+        prediction = decision(stored, row["score"], row["prediction"], threshold)
+        return [Again(number, "ml.predict", row["score"], prediction)]
     if has_statement(stored):
         scoring = stored.scoring_on(warehouse.engine)
         sql = statement("warehouse_ml.requests", "score.sql", warehouse.engine, source=source, scoring=scoring)

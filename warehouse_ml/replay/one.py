@@ -14,16 +14,17 @@ from warehouse_ml.replay.again import (
     Logged,
     asked,
     features_of,
-    has_statement,
     is_close,
     lacking,
     same_bits,
     score_again,
     stored_of,
     ulps,
+    way_of,
 )
 from warehouse_ml.replay.answers import Answer, answers_of, log_columns
 from warehouse_ml.replay.explanation import Explanation, explanation_of
+from warehouse_ml.replay.native import explanation_there
 from warehouse_ml.replay.provenance import Provenance, provenance_of
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.warehouses.base import Warehouse
@@ -91,7 +92,7 @@ class Replayed:
     features : mapping of str to object
         What the version read, as logged.
     replays : tuple of Replay
-        By the version's statement, if it keeps one, and from its parameters.
+        By the version's statement, if it keeps one, and from its parameters; or else by BigQuery ML, which has them.
     explanation : Explanation
     provenance : Provenance or None
         None where an earlier release kept no definition.
@@ -187,7 +188,9 @@ def replay(
         is_threshold_logged=answer.threshold is not None,
         features={name: answer.features[name] for name in features},
         replays=tuple(_beside(answer, one) for one in again),
-        explanation=explanation_of(warehouse, stored.parameters, source, most_trees=most_trees),
+        explanation=explanation_of(warehouse, stored.parameters, source, most_trees=most_trees)
+        if stored.native is None
+        else explanation_there(warehouse, stored.native, source),
         provenance=provenance_of(warehouse, catalog, answer),
         definition=str(registry.root / stored.version.artifact_uri / "definition.sql"),
         others=tuple(answers[1:]),
@@ -232,7 +235,7 @@ def _other(
     if logged is not None:
         threshold = threshold_of(_without_features(logged, wanted), wanted)
     again = tuple(score_again(warehouse, wanted, source, threshold))
-    own = again[0] if wanted.path(engine=warehouse.engine) == "sql" and has_statement(wanted) else again[-1]
+    own = again[0] if way_of(wanted, warehouse.engine) == "sql" else again[-1]
     return Other(
         version=wanted.version.version,
         logged=logged,

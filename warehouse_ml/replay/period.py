@@ -10,7 +10,16 @@ from typing import Any
 from warehouse_ml.catalog import Catalog
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.registry import Registry, StoredVersion
-from warehouse_ml.replay.again import Logged, Way, asked, features_of, has_statement, stored_of
+from warehouse_ml.replay.again import (
+    Logged,
+    Way,
+    answered_there,
+    asked,
+    features_of,
+    has_statement,
+    stored_of,
+    way_of,
+)
 from warehouse_ml.replay.answers import log_columns
 from warehouse_ml.requests.predict import REQUEST_COLUMNS, log_of
 from warehouse_ml.scoring import score_arrow
@@ -33,7 +42,7 @@ class ReplayedVersion:
     ----------
     model : str
     version : int
-    how : {'sql', 'arrays'}
+    how : {'sql', 'arrays', 'ml.predict'}
         The way that this version answers.
     n_answers, n_different : int
         Answers, and those of which a bit of the score, or the prediction, is another now.
@@ -106,6 +115,12 @@ def replay_period(
         numbers = [number for number in numbers if number == wanted]
     # Every version is checked before the first is replayed.
     versions = [stored_of(registry, model, number) for number in numbers]
+    for stored in versions if by is not None else ():
+        if stored.native is not None:
+            raise DefinitionError(
+                f"{model}@{stored.version.version} has neither a statement nor parameters here: BigQuery ML answers it",
+                hint="leave --by out, or name the version that it is for: --version 2",
+            )
     for stored in versions if by == "sql" else ():
         if not has_statement(stored):
             raise DefinitionError(
@@ -119,7 +134,7 @@ def replay_period(
             on_step(f"replaying {model} version {number}")
         answers = Logged(number, since=since, until=until)
         counts: dict[str, Any] = {}
-        how = _way(stored, warehouse.engine) if by is None else by
+        how = way_of(stored, warehouse.engine) if by is None else by
         for row in _compared(warehouse, stored, answers, columns, how):
             counts = {name: row.pop(name) for name in _COUNTS}
             if row["request_id"] is not None and on_difference:
@@ -133,7 +148,14 @@ def _compared(
 ) -> Iterator[dict[str, Any]]:
     log, engine, model = log_of(stored.version.model), warehouse.engine, stored.version.model
     source = asked(warehouse, model, answers, features_of(stored, columns, str(log)))
-    if how == "sql":
+    if stored.native is not None:
+        scored = statement(
+            __package__,
+            "score_of_input.sql",
+            engine,
+            scoring=answered_there(warehouse, stored, stored.native, source),
+        )
+    elif how == "sql":
         scored = statement(__package__, "score_of_input.sql", engine, scoring=stored.scoring_on(engine))
         scored = statement("warehouse_ml.requests", "score.sql", engine, source=source, scoring=scored)
     else:
@@ -155,10 +177,6 @@ def _compared(
     )
     for batch in warehouse.stream(sql, batch_rows=_BATCH_ROWS):
         yield from batch.to_pylist()
-
-
-def _way(stored: StoredVersion, engine: str) -> Way:
-    return "sql" if stored.path(engine=engine) == "sql" and has_statement(stored) else "arrays"
 
 
 def _threshold(stored: StoredVersion, columns: dict[str, str], engine: str) -> str:

@@ -26,5 +26,7 @@ from ml.predict(model {{ native | map('ident') | join('.') }}, (
         pending.requested_at{% for column in features %},
         pending.{{ column | ident }}{% endfor %}
 
-    from {{ pending | ident }} as pending
+    from (
+{{ asked }}
+    ) as pending
 )) as scored

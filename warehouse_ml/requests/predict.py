@@ -358,7 +358,7 @@ def _scored(warehouse: Warehouse, stored: StoredVersion, n_requests: int, featur
     """Return a query of the scored rows: the version's own SQL, or the rows beside what the arrays made of them."""
     pending = all_of(warehouse, _PENDING)
     if stored.native is not None:
-        return asked_there(warehouse, stored.version, stored.native, features, _PENDING)
+        return asked_there(warehouse, stored.version, stored.native, features, pending)
     if stored.path(n_requests, engine=warehouse.engine) == "sql":
         scoring = stored.scoring_on(warehouse.engine)
         return statement(__package__, "score.sql", warehouse.engine, source=pending, scoring=scoring)

@@ -1,7 +1,6 @@
 """Training by BigQuery ML: the very statement is sent to the warehouse, and what comes of it stays there.
 
-The model is made first, under the name of the version that will be published; the version is published after. A model
-of a name that no version has is what a killed training left behind, and the next training replaces it.
+The model is made first, under a name of its own; the version that names it is published after.
 """
 
 from __future__ import annotations
@@ -16,10 +15,12 @@ from sqlglot.tokenizer_core import Token, TokenType
 from warehouse_ml.columns import named_rows
 from warehouse_ml.definition import ModelDefinition
 from warehouse_ml.dialect import dialect_of
-from warehouse_ml.errors import DataError, DefinitionError, SqlError, WmlError, did_you_mean
+from warehouse_ml.errors import DataError, DefinitionError, SqlError, did_you_mean
 from warehouse_ml.functions import Context, expand, placing
+from warehouse_ml.functions.text import Spliced
 from warehouse_ml.options import CLASSIFIERS, OWN
 from warehouse_ml.registry import VersionContent
+from warehouse_ml.requests.native import asked_of_input
 from warehouse_ml.scoring.features import InputColumn, input_kind, kind_of
 from warehouse_ml.scoring.native import NativeParameters
 from warehouse_ml.tables import one_row
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 _MOST_CLASSES = 1_000
-_EXISTS = "already exists"
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
 # BigQuery ML averages these over the classes, and our names say so.
@@ -98,7 +98,7 @@ def check_native(definition: ModelDefinition, engine: str, target: str) -> None:
         )
 
 
-def native_statement(definition: ModelDefinition, query: str, name: tuple[str, ...], *, replaces: bool = False) -> str:
+def native_statement(definition: ModelDefinition, query: str, name: tuple[str, ...]) -> str:
     """Return the CREATE MODEL statement that BigQuery is sent: the user's own text but for name and own options.
 
     Nothing is generated from a tree: TRANSFORM, OPTIONS and comments stand as they are written.
@@ -110,19 +110,8 @@ def native_statement(definition: ModelDefinition, query: str, name: tuple[str, .
         The training query; it is the written one unless that asks other models of ours.
     name : tuple of str
         What the model is to be called: project, dataset and model, as far as they are known.
-    replaces : bool
-        Whether a model of this name is replaced.
     """
-    text, end = definition.source.text, definition.query_start
-    tokens = [token for token in dialect_of("bigquery").tokenize(text) if token.start < end]
-    start = _after_name(tokens)
-    kept, at = [], tokens[start].start
-    for first, last in _own_options(tokens, start):
-        kept.append(text[at:first])
-        at = last
-    kept.append(text[at:end])
-    create = "create or replace model" if replaces else "create model"
-    return f"{create} {_quoted(name)}\n{''.join(kept)}{query}"
+    return _sent(definition, query, name).text
 
 
 def read_native_rows(context: Context, subject: Subject) -> tuple[RowSummary, NativeParameters]:
@@ -203,18 +192,26 @@ def fit_native(warehouse: Warehouse, definition: ModelDefinition, rows: RowSumma
     Raises
     ------
     SqlError, WarehouseError
-        What BigQuery has against it, at the definition's file.
+        What BigQuery has against it, at its place in the definition's file.
     """
+    sent = _sent(definition, rows.query, name)
     try:
-        try:
-            warehouse.run(native_statement(definition, rows.query, name))
-        except WmlError as error:
-            # No version has the name: a training that was killed before it published left it.
-            if _EXISTS not in error.what.lower():
-                raise
-            warehouse.run(native_statement(definition, rows.query, name, replaces=True))
+        warehouse.run(sent.text)
     except SqlError as error:
-        raise error.placed(definition.place) from None
+        source, at = definition.source, error.position
+        start = -1 if error.sql is None else error.sql.find(sent.text)
+        if at is None or start < 0:
+            raise error.placed(definition.place) from None
+        position = sent.origin(at - start)
+        raise SqlError(
+            error.what,
+            sql=source.text,
+            line=source.text.count("\n", 0, position) + 1,
+            position=position,
+            place=source.at(position),
+            has=error.has,
+            hint=error.hint,
+        ) from None
 
 
 def evaluate_native(warehouse: Warehouse, parameters: NativeParameters, threshold: float) -> dict[str, float | None]:
@@ -238,7 +235,7 @@ def native_content(
     warnings: list[str],
 ) -> VersionContent:
     """Return the version's content: its definition and query, and of the model itself its name in BigQuery."""
-    name = ".".join(parameters.native)
+    name, asking = ".".join(parameters.native), asked_of_input(parameters)
     facts: dict[str, Any] = {
         "native": parameters.told(),
         "options": dict(definition.options),
@@ -260,7 +257,7 @@ def native_content(
     return VersionContent(
         parameters=parameters,
         definition=definition.text + "\n",
-        scoring_sql=f"-- The parameters are in BigQuery, as the model `{name}`: ml.predict asks it there.\n",
+        scoring_sql=f"-- The parameters are in BigQuery, as the model `{name}`, which is asked like this:\n{asking}\n",
         snapshot=None,
         facts=facts,
         training_query=rows.query.strip() + "\n",
@@ -289,13 +286,30 @@ def _inputs(definition: ModelDefinition, columns: Mapping[str, str]) -> tuple[In
     roles = {name.lower() for name in (definition.label, definition.split.column, definition.weight_column) if name}
     items = [item for item in definition.transform if item.name.lower() not in roles]
     read = {column.name.lower() for item in items for column in item.expression.find_all(exp.Column)}
+    label = definition.label.lower()
     has_star = any(isinstance(item.expression, exp.Star) for item in items)
     reads_all = not definition.transform or has_star
     return tuple(
         InputColumn(name, input_kind(type_name))
         for name, type_name in columns.items()
-        if (reads_all and name.lower() not in roles) or (name.lower() in read and name.lower() != definition.label)
+        if (reads_all and name.lower() not in roles) or (name.lower() in read and name.lower() != label)
     )
+
+
+def _sent(definition: ModelDefinition, query: str, name: tuple[str, ...]) -> Spliced:
+    """Return the statement that is sent, which knows where in the file each character of it stands."""
+    text, end = definition.source.text, definition.query_start
+    tokens = [token for token in dialect_of("bigquery").tokenize(text) if token.start < end]
+    start = _after_name(tokens)
+    at = tokens[start].start
+    parts = [Spliced.generated(f"create model {_quoted(name)}\n", at)]
+    for first, last in _own_options(tokens, start):
+        parts.append(Spliced.copied(text[at:first], at))
+        at = last
+    parts.append(Spliced.copied(text[at:end], at))
+    is_written = text.startswith(query, end)
+    parts.append(Spliced.copied(query, end) if is_written else Spliced.generated(query, end))
+    return Spliced.joined(parts)
 
 
 def _after_name(tokens: list[Token]) -> int:

@@ -13,7 +13,7 @@ from warehouse_ml.definition import ModelDefinition, read_definition
 from warehouse_ml.errors import ProjectError
 from warehouse_ml.project import Target
 
-__all__ = ["Subject", "max_training_rows", "subject_of"]
+__all__ = ["Subject", "dataset_of", "max_training_rows", "subject_of"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,13 @@ def subject_of(catalog: Catalog, node: Node, as_of: dt.datetime) -> Subject:
         catalog.project.root,
         catalog.texts(node),
         max_training_rows(catalog.target),
-        _dataset(catalog.target),
+        dataset_of(catalog.target),
         catalog.target.name,
     )
 
 
-def _dataset(target: Target) -> tuple[str, ...]:
+def dataset_of(target: Target) -> tuple[str, ...]:
+    """Return where a model that a target itself trains is put: its settings ``project`` and ``dataset``."""
     named = (target.settings.get("project"), target.settings.get("dataset"))
     return tuple(str(part) for part in named if part)
 

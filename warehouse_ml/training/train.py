@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from warehouse_ml.commits import git_state
 from warehouse_ml.definition import ModelDefinition
-from warehouse_ml.errors import ArtifactError, WmlError
+from warehouse_ml.errors import WmlError
 from warehouse_ml.functions import Context
 from warehouse_ml.registry import CHALLENGER, CHAMPION, Alias, Registry, Version
 from warehouse_ml.scoring.native import NativeParameters
@@ -22,11 +22,11 @@ from warehouse_ml.training.holdout import Verdict, compare_with_champion
 from warehouse_ml.training.native import (
     check_native,
     evaluate_native,
-    fit_native,
     is_native,
     native_content,
     read_native_rows,
 )
+from warehouse_ml.training.native_made import drop_left_overs, made_there
 from warehouse_ml.training.rows import RowSummary, read_training_rows
 from warehouse_ml.training.runs import FAILED, FINISHED, RunLog
 from warehouse_ml.training.subject import Subject
@@ -199,8 +199,6 @@ class _Training:
         if same is not None:
             alias, reason = self._complete(same, definition, rows, promote, guard)
             return Trained(same, False, alias, reason, rows.n_rows, 0, 0.0, traps)
-        number = max((version.version for version in self._registry.versions(self._model)), default=0) + 1
-        parameters = asked.called(f"{definition.name}_v{number}")
         self._log.learned(
             options=definition.options,
             definition_hash=subject.definition_hash,
@@ -208,17 +206,18 @@ class _Training:
             n_rows=rows.n_rows,
         )
         self._log.begin()
-        self._say(f"BigQuery trains {'.'.join(parameters.native)}")
-        fit_native(self._warehouse, definition, rows, parameters.native)
-        metrics = evaluate_native(self._warehouse, parameters, threshold)
+        notes = drop_left_overs(self._warehouse, self._registry, definition.name)
+        self._say(f"BigQuery ML trains {self._model}")
+        with made_there(self._warehouse, self._registry, definition, rows, asked, self._as_of) as parameters:
+            metrics = evaluate_native(self._warehouse, parameters, threshold)
+            self._say("publishing the version")
+            content = native_content(definition, rows, parameters, threshold, subject.files, traps)
+            version = self._registry.publish(self._describe(subject, rows, metrics), content)
         verdict = self._decide(parameters, metrics, 0, promote, "")
-        self._say("publishing the version")
-        content = native_content(definition, rows, parameters, threshold, subject.files, traps)
-        version = self._registry.publish(self._describe(subject, rows, metrics, number), content)
         verdict = self._guarded(guard, version, verdict)
         _write_aliases(self._registry, version, verdict, self._as_of)
         self._log.end(FINISHED, version=version.version, metrics=version.metrics)
-        return Trained(version, True, verdict.alias, verdict.reason, rows.n_rows, 0, self._log.seconds, traps)
+        return Trained(version, True, verdict.alias, verdict.reason, rows.n_rows, 0, self._log.seconds, traps, notes)
 
     def _complete(
         self, same: Version, definition: ModelDefinition, rows: RowSummary, promote: str, guard: Guard | None
@@ -276,18 +275,15 @@ class _Training:
         return verdict if refusal is None else Verdict(CHALLENGER, f"refused: {refusal} ({verdict.reason})", champion)
 
     def _describe(
-        self, subject: Subject, rows: RowSummary, metrics: Mapping[str, float | None], wanted: int | None = None
+        self, subject: Subject, rows: RowSummary, metrics: Mapping[str, float | None]
     ) -> Callable[[int], Version]:
-        """Return what tells of the version by its number, which must be the wanted one, if any is."""
+        """Return what tells of the version by its number."""
         commit, is_dirty = git_state(subject.root)
         environment = {**describe_environment(SEED), "git_is_dirty": is_dirty}
+        if is_native(subject.definition):
+            environment["trainer"] = "bigquery_ml"
 
         def describe(number: int) -> Version:
-            if wanted is not None and number not in (0, wanted):
-                raise ArtifactError(
-                    f"{self._model}@{wanted} was taken while BigQuery trained it: the next number is {number}",
-                    hint="train one at a time; run it again",
-                )
             return Version(
                 model=self._model,
                 version=number,

@@ -47,6 +47,7 @@ _MEANT = re.compile(r"[;,.]?\s*Did you mean ([^?]+)\?")
 _TRAILER = re.compile(r"; reason: \w+, message: .*", re.DOTALL)
 _NO_TABLE = re.compile(r"Not found: Table (?:[^\s:.]+[:.])?(\S+)(?: was not found(?: in location (\S+))?)?")
 _NO_DATASET = re.compile(r"Not found: [Dd]ataset:? ?([^\s:.]+)[:.](\S+)(?: was not found(?: in location (\S+))?)?")
+_NO_MODEL = re.compile(r"Not found: Model ([^\s:]+)[:.]([^\s;,]+)")
 _NO_COLUMN = re.compile(r"Unrecognized name: (\S+)")
 _MISFIT = re.compile(r"Value has type (\S+) which cannot be inserted into column (\S+), which has type (\S+)")
 _BYTES = re.compile(r"limit for bytes billed: (\d+)\b.*?(\d+) or higher", re.DOTALL)
@@ -151,6 +152,13 @@ def _missing(message: str, sql: str | None) -> WmlError:
             sql=sql,
             place=PLACE,
             hint=f"make it: bq mk --dataset {match[1]}:{match[2]}    or, if it is elsewhere, set location in wml.toml",
+        )
+    if match := _NO_MODEL.search(message):
+        return WarehouseError(
+            f'no model "{match[2]}" in project {match[1]}',
+            sql=sql,
+            place=PLACE,
+            hint="somebody dropped it, or the target names another project: wml train --force trains a new version",
         )
     if match := _NO_TABLE.search(message):
         name = match[1].rstrip(".;,")
