@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -140,6 +141,18 @@ def test_every_function_gives_what_duckdb_gives(
     assert any(value not in (None, 0.0, []) for row in found[1][1] for name, value in row.items() if name != "row")
 
 
+@pytest.mark.parametrize("item", ITEMS)
+def test_every_function_is_the_same_where_it_was_not_trained(
+    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse], item: str
+) -> None:
+    for trained_on, other in (warehouses, warehouses[::-1]):
+        transform = fitted(trained_on, item)
+        assert all(one.elsewhere and one.elsewhere.expression for one in (*transform.outputs, *transform.features))
+        for ours, theirs in zip(applied(trained_on, transform), applied(other, transform), strict=True):
+            for one, two in zip(ours, theirs, strict=True):
+                assert same(one, two)
+
+
 def test_every_function_is_among_them() -> None:
     assert {name for name in SIGNATURES if not any(f"ml.{name}(" in item for item in ITEMS)} == set()
 
@@ -187,11 +200,15 @@ def test_a_function_that_needs_other_columns_says_so_in_the_targets_words(
 def test_an_expression_of_one_engine_is_not_run_by_another(
     warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
 ) -> None:
-    ours, theirs = (fitted(warehouse, "n * 2 as made") for warehouse in warehouses)
-    with pytest.raises(DataError, match="were trained on BigQuery and are in its SQL, which DuckDB does not run"):
+    ours, theirs = (fitted(warehouse, "upper(c) as made") for warehouse in warehouses)
+    with pytest.raises(DataError, match="trained on BigQuery, and DuckDB does not read all of it alike: UPPER"):
         applied(warehouses[0], theirs)
-    with pytest.raises(DataError, match="were trained on DuckDB"):
+    with pytest.raises(DataError, match="trained on DuckDB"):
         encode_select(ours.features, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")
+    # As versions of earlier releases are.
+    earlier = [replace(feature, elsewhere=None) for feature in ours.features]
+    with pytest.raises(DataError, match="were trained on DuckDB and are in its SQL, which BigQuery does not run"):
+        encode_select(earlier, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")
 
 
 def test_the_language_is_kept_with_the_version(warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse]) -> None:
