@@ -45,7 +45,7 @@ _PARTS: dict[type[exp.Expr], str] = {
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00(:00)?")
 
-_NEVER_FAIL = {("int", "double"), ("int", "text"), ("bool", "text"), ("wide", "double")}
+_NEVER_FAIL = {("int", "double"), ("int", "text"), ("bool", "text"), ("date", "text"), ("wide", "double")}
 
 
 def part(mover: Mover, node: exp.Expr) -> Value:
@@ -120,7 +120,7 @@ def cast(mover: Mover, node: exp.Expr) -> Value:
             return Value(nodes.case(branches), "double", 1.0)
         case ("bool", "int"):
             return Value(nodes_of_64_bits(value.node), "int", 1.0)
-        case ("int" | "bool", "text"):
+        case ("int" | "bool" | "date", "text"):
             return Value(exp.cast(value.node, exp.DataType.Type.TEXT), "text")
         case ("instant" | "local", "date"):
             return Value(exp.cast(value.node, exp.DataType.Type.DATE), "date")

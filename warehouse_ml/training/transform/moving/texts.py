@@ -69,7 +69,8 @@ def like(mover: Mover, node: exp.Expr) -> Value:
     pattern = _some_text(node.expression, node)
     if "\\" in pattern or "_" in pattern:
         raise UnmovableError(node, "backslash" if "\\" in pattern else None)
-    return Value(exp.Like(this=held(mover.text(node.this).node), expression=nodes.text(pattern)), "bool")
+    written: exp.Expr = exp.Like(this=held(mover.text(node.this).node), expression=nodes.text(pattern))
+    return Value(exp.Not(this=exp.Paren(this=written)) if node.args.get("negate") else written, "bool")
 
 
 def split(mover: Mover, node: exp.Expr) -> Value:
@@ -121,7 +122,7 @@ WAYS: Ways = {
     exp.StrPosition: (("this", "substr"), sought),
     exp.StartsWith: (TWO, sought),
     exp.Replace: (("this", "expression", "replacement"), replaced),
-    exp.Like: (TWO, like),
+    exp.Like: (("this", "expression", "negate"), like),
     exp.Split: (TWO, split),
     exp.Array: (("expressions",), listed),
     exp.Struct: (("expressions",), struct),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -12,12 +13,17 @@ from warehouse_ml.training.transform.moving.mover import Mover
 from warehouse_ml.training.transform.moving.values import UnmovableError
 from warehouse_ml.transform_clause import TransformItem
 
+if TYPE_CHECKING:
+    from warehouse_ml.portability import Finding
+
 __all__ = ["Moved", "texts_of"]
 
 _NAMES = {"duckdb": "DuckDB", "bigquery": "BigQuery"}
 # What overflows is written twice and more, and so are the sums that it is a part of.
 _MOST_CHARACTERS = 100_000
 _SHOWN = 60
+# Rules about how a thing is spelled, which is what moving sees to.
+_SPELLED = {"quoted-name", "backslash", "doubled-quote", "google-text", "type-name", "cast-operator", "syntax"}
 
 
 @dataclass(frozen=True)
@@ -68,25 +74,26 @@ def texts_of(expression: exp.Expr, item: TransformItem, columns: Mapping[str, st
 
 def _refused(found: UnmovableError, item: TransformItem, engine: str) -> Elsewhere:
     """Return what is told of an expression: the rule of portability that it breaks, if one is known."""
-    from warehouse_ml.portability import RULES, check_text
+    from warehouse_ml.portability import RULES
 
-    start, other = item.start, other_dialect(engine)
-    select = "select "
-    findings = check_text(
-        select + item.text,
-        engine=engine,
-        at=lambda position: item.source.at(start + max(position - len(select), 0)),
-        refusing=frozenset({other}),
-    )
-    told = [one for one in findings if one.rule.code == found.code]
-    if found.code is None and found.why is None:
-        told = [one for one in findings if one.level != "note"]
-    if told:
-        rule = told[0].rule
-        return Elsewhere(None, told[0].place, f"{rule.construct}: {rule.why}", rule.fix)
     part = found.node.sql(dialect=engine, comments=False)
-    shown = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
-    if found.code is not None:
-        rule = RULES[found.code]
-        return Elsewhere(None, item.place, f"{shown}: {rule.why}", rule.fix)
-    return Elsewhere(None, item.place, f"{shown}: {found.why or 'it is not known to be the same there'}")
+    codes = [found.code] if found.code else [] if found.why else [one.rule.code for one in _findings(part, engine)]
+    code = next((code for code in codes if code not in _SPELLED), None)
+    if code is None:
+        shown = part if len(part) <= _SHOWN else f"{part[:_SHOWN]}..."
+        return Elsewhere(None, item.place, f"{shown}: {found.why or 'it is not known to be the same there'}")
+    rule = RULES[code]
+    told = (one.place for one in _findings(item.text, engine, item) if one.rule.code == code)
+    return Elsewhere(None, next(told, item.place), f"{rule.construct}: {rule.why}", rule.fix)
+
+
+def _findings(text: str, engine: str, item: TransformItem | None = None) -> list[Finding]:
+    """Return what the rules of portability say of an expression, at the places of an item."""
+    from warehouse_ml.portability import check_text
+
+    select = "select "
+
+    def at(position: int) -> str:
+        return item.source.at(item.start + max(position - len(select), 0)) if item else ""
+
+    return check_text(select + text, engine=engine, at=at, refusing=frozenset({other_dialect(engine)}))
