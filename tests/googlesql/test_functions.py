@@ -74,7 +74,9 @@ def test_what_transform_makes(ask: Asking) -> None:
 
 @pytest.mark.parametrize("function", ["predict", "transform"])
 def test_a_transform_that_the_other_engine_reads_otherwise_is_refused(ask: Asking, function: str) -> None:
-    with pytest.raises(DataError, match=r"churn_upper.sql:5:5: .*BigQuery does not read all of it alike: UPPER") as told:
+    with pytest.raises(
+        DataError, match=r"churn_upper.sql:5:5: .*BigQuery does not read all of it alike: UPPER"
+    ) as told:
         ask.text(f"select * from ml.{function}(model churn_upper, {ROWS})")
     assert told.value.hint == "train the model on BigQuery"
 
