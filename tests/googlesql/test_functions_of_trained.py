@@ -164,7 +164,6 @@ def test_requests_are_answered_by_a_version_of_the_other_engine(tmp_path: Path) 
         ok(both.duckdb, "train", "churn", "--as-of", "2024-01-07")
         shutil.copytree(both.duckdb / "artifacts", both.bigquery / "artifacts", dirs_exist_ok=True)
         both.run("predict", "churn", "--as-of", "2024-01-11")
-        assert both.agree("wml.request_log_churn", but=("logged_at", "predicted_at")) > 50
-        ours, theirs = (done.rows for done in both.run("replay", "--model", "churn", "--all", "--format", "json"))
-        assert ours == theirs
-        assert ours[0]["n_requests"] > 50
+        assert both.agree("wml.request_log_churn", but=("logged_at", "predicted_at", "definition_hash")) > 50
+        for done in both.run("replay", "--model", "churn", "--all"):
+            assert "96 answers of 1 version replayed: 0 differences" in done.out + done.err

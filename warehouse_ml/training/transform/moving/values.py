@@ -222,6 +222,8 @@ def _ordered(operator: type[exp.Expr], left: Value, right: Value) -> exp.Expr:
     plain = operator(this=held(left.node.copy()), expression=held(right.node.copy()))
     if not left.may_nan:
         return plain
+    if is_constant(right.node):
+        return exp.Paren(this=exp.Or(this=exp.Paren(this=plain), expression=_is_nan(left)))
     # Null where the other side is.
     other = _is_nan(right) if operator is exp.EQ else _not(_is_nan(right))
     above = exp.And(this=_is_nan(left), expression=other)
