@@ -91,8 +91,13 @@ def test_explanations(ask: Asking, model: str) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    [f"model churn, {LABELLED}", f"model churn_transform, {LABELLED}", "model churn_transform", "model amount_linear"]
-    + ["model region_linear"],
+    [
+        f"model churn, {LABELLED}",
+        f"model churn_transform, {LABELLED}",
+        "model churn_transform",
+        "model amount_linear",
+        "model region_linear",
+    ],
 )
 def test_evaluations(ask: Asking, call: str) -> None:
     (found,) = ask.agree(f"select * from ml.evaluate({call})")

@@ -175,8 +175,8 @@ def _chosen(ours: _Write, googles: _Write) -> _Write:
 
 
 def _teach(writer: type[Generator]) -> None:
-    # A dialect that is loaded later takes its table from this one. Beside the tables sqlglot keeps a cache, which nothing
-    # public empties, and which is filled already where a tree was written before: tests/scoring/test_spelled.py.
+    # A dialect that is loaded later takes its table from this one. Beside the tables sqlglot keeps a cache that nothing
+    # public empties, and that is filled already where a tree was written before: tests/scoring/test_spelled.py.
     writer.TRANSFORMS.update({kind: _chosen(*both) for kind, both in _WRITTEN.items()})
     getattr(generator, "_DISPATCH_CACHE", {}).pop(writer, None)
     for further in writer.__subclasses__():
