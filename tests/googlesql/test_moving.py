@@ -300,7 +300,7 @@ _MOVED: dict[str, list[bool]] = {"duckdb": [], "bigquery": []}
 def test_random_expressions(engines: dict[str, Warehouse], engine: str) -> None:
     source, target = engines[engine], engines["bigquery" if engine == "duckdb" else "duckdb"]
 
-    @settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     @given(data=st.data())
     def agree(data: st.DataObject) -> None:
         kind = data.draw(st.sampled_from(["double", "double", "int", "bool", "text"]))

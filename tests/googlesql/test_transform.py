@@ -139,18 +139,12 @@ def test_every_function_gives_what_duckdb_gives(
         for one, other in zip(ours, theirs, strict=True):
             assert same(one, other)
     assert any(value not in (None, 0.0, []) for row in found[1][1] for name, value in row.items() if name != "row")
-
-
-@pytest.mark.parametrize("item", ITEMS)
-def test_every_function_is_the_same_where_it_was_not_trained(
-    warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse], item: str
-) -> None:
-    for trained_on, other in (warehouses, warehouses[::-1]):
-        transform = fitted(trained_on, item)
+    # Each is the same where it was not trained.
+    for warehouse, transform in zip(warehouses[::-1], transforms, strict=True):
         assert all(one.elsewhere and one.elsewhere.expression for one in (*transform.outputs, *transform.features))
-        for ours, theirs in zip(applied(trained_on, transform), applied(other, transform), strict=True):
-            for one, two in zip(ours, theirs, strict=True):
-                assert same(one, two)
+        for ours, theirs in zip(found[0], applied(warehouse, transform), strict=True):
+            for one, other in zip(ours, theirs, strict=True):
+                assert same(one, other)
 
 
 def test_every_function_is_among_them() -> None:
@@ -201,7 +195,7 @@ def test_an_expression_of_one_engine_is_not_run_by_another(
     warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
 ) -> None:
     ours, theirs = (fitted(warehouse, "upper(c) as made") for warehouse in warehouses)
-    with pytest.raises(DataError, match="trained on BigQuery, and DuckDB does not read all of it alike: UPPER"):
+    with pytest.raises(DataError, match="trained on BigQuery, and DuckDB does not read all of it alike: upper"):
         applied(warehouses[0], theirs)
     with pytest.raises(DataError, match="trained on DuckDB"):
         encode_select(ours.features, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")

@@ -460,6 +460,24 @@ def test_expressions_without_a_transform_are_refused(warehouse):
         Parameters.from_tables({name: table for name, table in tables.items() if name != "transform"})
 
 
+def test_what_is_kept_for_the_other_engine_is_an_expression_of_one_row_of_the_inputs(warehouse):
+    tables = _stored(fitted(warehouse, {"x": [1.0, 2.0]}, "x + 1 as y")).to_tables()
+    (row, _) = tables["elsewhere"].to_pylist()
+    assert (row["of"], row["position"], row["expression"], row["reason"]) == ("transform", 0, "`x` + 1.0e0", None)
+    forged = {
+        "holds a query": {"expression": "(select max(secret) from other)"},
+        "reads a column": {"expression": "`z` + 1"},
+        "is of expressions that are not there": {"position": 1},
+        'table "elsewhere"': {"of": "features", "position": 0},
+    }
+    for told, changed in forged.items():
+        rows = [{**row, **changed}, *tables["elsewhere"].to_pylist()[1:]]
+        with pytest.raises(ArtifactError, match=told):
+            Parameters.from_tables({**tables, "elsewhere": pa.Table.from_pylist(rows, tables["elsewhere"].schema)})
+    earlier = Parameters.from_tables({name: table for name, table in tables.items() if name != "elsewhere"})
+    assert {one.elsewhere for one in (*earlier.transform, *earlier.features)} == {None}
+
+
 def test_few_statements_whatever_is_asked_for(warehouse, monkeypatch):
     asked = []
     fetch = warehouse.fetch
