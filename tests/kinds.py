@@ -32,6 +32,15 @@ transform (
 )
 """
 
+_UPPER = """\
+transform (
+    amount,
+    upper(region) as region,
+    has_churned,
+    requested_at
+)
+"""
+
 _FEW_TREES = ("max_iterations = 6", "max_tree_depth = 3")
 
 KINDS = {
@@ -57,10 +66,13 @@ KINDS = {
 """Models by name; each is told the project's own model ``churn`` beside."""
 
 
+_FURTHER = {"churn_upper": _labelled("logistic_reg", "has_churned", _CHURN, transform=_UPPER)}
+
+
 def write_kinds(root: Path, names: tuple[str, ...] = tuple(KINDS)) -> Path:
     """Write the small project, and more models into it."""
     write_tiny(root)
     for name in names:
         config = "{{ config(requests='churn_requests', threshold=0.4) }}\n"
-        write(root, f"models/{name}.sql", config + KINDS[name].replace("{name}", name))
+        write(root, f"models/{name}.sql", config + (KINDS | _FURTHER)[name].replace("{name}", name))
     return root

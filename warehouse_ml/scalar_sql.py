@@ -7,13 +7,25 @@ answers differently tomorrow.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-__all__ = ["DIALECT", "columns_in", "is_element", "parse_scalar", "qualified", "refusal", "scalar", "without_comments"]
+__all__ = [
+    "DIALECT",
+    "Elsewhere",
+    "columns_in",
+    "is_element",
+    "other_dialect",
+    "parse_scalar",
+    "qualified",
+    "refusal",
+    "scalar",
+    "without_comments",
+]
 
 DIALECT = "duckdb"
 """The language in which frozen expressions are written down, unless another one is said."""
@@ -71,6 +83,29 @@ _CHANGING_NAMES = frozenset(
         *("user", "vector_type", "version", "write_log"),
     }
 )
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A frozen expression as the other engine has it, or why it has none.
+
+    Parameters
+    ----------
+    expression : str, optional
+        In the SQL of the other engine; None where it would not be the same there.
+    place, reason, fix : str, optional
+        File and line of what would differ, what is known of it, and what to write instead.
+    """
+
+    expression: str | None = None
+    place: str | None = None
+    reason: str | None = None
+    fix: str | None = None
+
+
+def other_dialect(dialect: str) -> str:
+    """Return the language of the other engine."""
+    return "bigquery" if dialect == DIALECT else DIALECT
 
 
 def refusal(node: exp.Expr, dialect: str = DIALECT) -> str | None:

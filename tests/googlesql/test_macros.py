@@ -157,7 +157,7 @@ ELSEWHERE = {
 """Macros that a statement of the toolkit shows at work, and where."""
 
 OWN = {
-    "duckdb": {"create_table_function", "each_element", "describe_table_function", "drop_table_function"},
+    "duckdb": {"create_table_function", "describe_table_function", "drop_table_function"},
     "bigquery": {"sorted_list", "at_share", "ln_gamma"},
 }
 """What one engine has alone: its own helpers, and what the other cannot do."""

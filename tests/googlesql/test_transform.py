@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -138,6 +139,12 @@ def test_every_function_gives_what_duckdb_gives(
         for one, other in zip(ours, theirs, strict=True):
             assert same(one, other)
     assert any(value not in (None, 0.0, []) for row in found[1][1] for name, value in row.items() if name != "row")
+    # Each is the same where it was not trained.
+    for warehouse, transform in zip(warehouses[::-1], transforms, strict=True):
+        assert all(one.elsewhere and one.elsewhere.expression for one in (*transform.outputs, *transform.features))
+        for ours, theirs in zip(found[0], applied(warehouse, transform), strict=True):
+            for one, other in zip(ours, theirs, strict=True):
+                assert same(one, other)
 
 
 def test_every_function_is_among_them() -> None:
@@ -187,11 +194,15 @@ def test_a_function_that_needs_other_columns_says_so_in_the_targets_words(
 def test_an_expression_of_one_engine_is_not_run_by_another(
     warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse],
 ) -> None:
-    ours, theirs = (fitted(warehouse, "n * 2 as made") for warehouse in warehouses)
-    with pytest.raises(DataError, match="were trained on BigQuery and are in its SQL, which DuckDB does not run"):
+    ours, theirs = (fitted(warehouse, "upper(c) as made") for warehouse in warehouses)
+    with pytest.raises(DataError, match="trained on BigQuery, and DuckDB does not read all of it alike: upper"):
         applied(warehouses[0], theirs)
-    with pytest.raises(DataError, match="were trained on DuckDB"):
+    with pytest.raises(DataError, match="trained on DuckDB"):
         encode_select(ours.features, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")
+    # As versions of earlier releases are.
+    earlier = [replace(feature, elsewhere=None) for feature in ours.features]
+    with pytest.raises(DataError, match="were trained on DuckDB and are in its SQL, which BigQuery does not run"):
+        encode_select(earlier, exp.table_(ROWS.name, quoted=True)).sql(dialect="bigquery")
 
 
 def test_the_language_is_kept_with_the_version(warehouses: tuple[DuckDBWarehouse, GoogleSqlWarehouse]) -> None:

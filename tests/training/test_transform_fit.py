@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -202,7 +203,9 @@ def _stored(transform):
 def test_one_hot_encoder_in_a_linear_model_is_one_feature(warehouse):
     columns = {"s": ["b", "a", "b", None, "rare"], "split": ["train"] * 4 + ["eval"]}
     (feature,) = fitted(warehouse, columns, "ml.one_hot_encoder(lower(s), 'none', 9, 0) over () as y").features
-    assert feature == FittedFeature("y", "category", "one_hot", categories=("a", "b"), expression='LOWER("s")')
+    assert replace(feature, elsewhere=None) == FittedFeature(
+        "y", "category", "one_hot", categories=("a", "b"), expression='LOWER("s")'
+    )
     transform = fitted(warehouse, columns, "ml.one_hot_encoder(s, 'most_frequent', 9, 0) over () as y")
     assert (transform.features[0].reference, transform.features[0].has_null) == (2, False)
     # The code of what is left out is that of its category; NULL and the unknown are 0.
@@ -448,11 +451,31 @@ def test_a_stored_expression_is_checked_before_it_is_used(warehouse, table, colu
 
 def test_expressions_without_a_transform_are_refused(warehouse):
     tables = _stored(fitted(warehouse, {"x": [1.0, 2.0]}, "x + 1 as y")).to_tables()
-    assert list(tables) == ["model", "features", "categories", "coefficients", "expected", "transform", "inputs"]
+    assert list(tables) == [
+        *("model", "features", "categories", "coefficients", "expected", "transform", "inputs", "elsewhere")
+    ]
     with pytest.raises(ArtifactError, match='the table "inputs" is missing'):
         Parameters.from_tables({name: table for name, table in tables.items() if name != "inputs"})
     with pytest.raises(ArtifactError, match='"features" of the parameters has expressions, but no TRANSFORM'):
         Parameters.from_tables({name: table for name, table in tables.items() if name != "transform"})
+
+
+def test_what_is_kept_for_the_other_engine_is_an_expression_of_one_row_of_the_inputs(warehouse):
+    tables = _stored(fitted(warehouse, {"x": [1.0, 2.0]}, "x + 1 as y")).to_tables()
+    (row, _) = tables["elsewhere"].to_pylist()
+    assert (row["of"], row["position"], row["expression"], row["reason"]) == ("transform", 0, "`x` + 1.0e0", None)
+    forged = {
+        "holds a query": {"expression": "(select max(secret) from other)"},
+        "reads a column": {"expression": "`z` + 1"},
+        "is of expressions that are not there": {"position": 1},
+        'table "elsewhere"': {"of": "features", "position": 0},
+    }
+    for told, changed in forged.items():
+        rows = [{**row, **changed}, *tables["elsewhere"].to_pylist()[1:]]
+        with pytest.raises(ArtifactError, match=told):
+            Parameters.from_tables({**tables, "elsewhere": pa.Table.from_pylist(rows, tables["elsewhere"].schema)})
+    earlier = Parameters.from_tables({name: table for name, table in tables.items() if name != "elsewhere"})
+    assert {one.elsewhere for one in (*earlier.transform, *earlier.features)} == {None}
 
 
 def test_few_statements_whatever_is_asked_for(warehouse, monkeypatch):

@@ -29,7 +29,8 @@ def command(name: str, counts: bool, as_of: dt.datetime, target: str | None, pro
 
     A rule about promotions is shown for the newest version against the champion.
 
-    MODEL@3 or MODEL@champion shows the prediction of that version as SQL over a relation named wml_input.
+    MODEL@3 or MODEL@champion shows the prediction of that version as SQL over a relation named wml_input, in the words
+    of the target.
 
     --bytes says on stderr what the query would read, without running it; what it reads must have been built.
     """
@@ -42,7 +43,7 @@ def command(name: str, counts: bool, as_of: dt.datetime, target: str | None, pro
 
         registry = Registry.of(settings)
         model, _, wanted = name.partition("@")
-        click.echo(registry.load(registry.get(model, wanted)).stored_sql, nl=False)
+        click.echo(registry.load(registry.get(model, wanted)).told_on(settings.target(target).engine), nl=False)
         return
     catalog = Catalog(settings, settings.target(target))
     found = [node for node in catalog.nodes.values() if node.name.lower() == name.lower()]

@@ -37,7 +37,7 @@ from warehouse_ml.registry.folder import hash_of_file
 from warehouse_ml.scoring import scoring_path
 from warehouse_ml.scoring.native import NativeParameters, native_parameters
 from warehouse_ml.scoring.parameters import Parameters
-from warehouse_ml.scoring.stored_sql import check_stored_sql, compiled_sql
+from warehouse_ml.scoring.stored_sql import check_stored_sql, compiled_sql, stored_sql
 
 __all__ = [
     "INDEX_SCHEMA",
@@ -234,10 +234,19 @@ class StoredVersion:
         kept = self.scoring_sql
         return kept if engine == self.parameters.dialect else compiled_sql(self.parameters, engine)
 
+    def told_on(self, engine: str) -> str:
+        """Return what an engine is asked for a prediction, to be read: a query, or a comment where there is none."""
+        if self.native is not None or engine == self.parameters.dialect:
+            return self.stored_sql
+        return stored_sql(self.parameters, self._forced, engine)
+
+    @property
+    def _forced(self) -> str:
+        return str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
+
     def path(self, n_rows: int | None = None, *, is_stored: bool = False, engine: str = "duckdb") -> str:
         """Return how rows are scored, ``sql`` or ``arrow``: as its definition says, or as ``scoring_path`` does."""
-        forced = str(self.facts.get("options", {}).get("SCORING_PATH", "AUTO"))
-        return scoring_path(self.parameters, n_rows, forced=forced, is_stored=is_stored, engine=engine)
+        return scoring_path(self.parameters, n_rows, forced=self._forced, is_stored=is_stored, engine=engine)
 
 
 def write_manifest(version: Version, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from sqlglot import exp
 
 from warehouse_ml.errors import DataError, did_you_mean
-from warehouse_ml.scalar_sql import DIALECT, parse_scalar, qualified
+from warehouse_ml.scalar_sql import DIALECT, Elsewhere, parse_scalar, qualified
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.spelled import Quotient, Spelled, Written
 
@@ -84,6 +84,8 @@ class FittedFeature:
         What stands in the column's place: an expression of the relation's columns, frozen by TRANSFORM.
     dialect : str
         In whose SQL the expression is.
+    elsewhere : Elsewhere, optional
+        The expression as the other engine has it.
     """
 
     name: str
@@ -96,6 +98,7 @@ class FittedFeature:
     reference: int = 0
     expression: str | None = None
     dialect: str = DIALECT
+    elsewhere: Elsewhere | None = None
 
     @property
     def n_slots(self) -> int:
@@ -141,7 +144,8 @@ def value_of(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Exp
     if feature.expression is None:
         return nodes.column(feature.name, table)
     tree = qualified(parse_scalar(feature.expression, feature.dialect), table)
-    return exp.Paren(this=Written(this=tree, dialect=feature.dialect))
+    written = Written(this=tree, dialect=feature.dialect, elsewhere=feature.elsewhere, table=table)
+    return exp.Paren(this=written)
 
 
 def cleaned(feature: FittedFeature, table: str | None = nodes.INPUT) -> exp.Expr:

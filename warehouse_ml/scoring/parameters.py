@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import DIALECT
+from warehouse_ml.scalar_sql import DIALECT, Elsewhere
 from warehouse_ml.scoring.features import FittedFeature, InputColumn
 
 if TYPE_CHECKING:
@@ -221,6 +221,8 @@ class TransformOutput:
         False for the label, the weight and the column of the split.
     dialect : str
         In whose SQL the expressions are.
+    elsewhere : Elsewhere, optional
+        What it became, as the other engine has it.
     """
 
     name: str
@@ -228,6 +230,7 @@ class TransformOutput:
     frozen: str
     is_feature: bool = True
     dialect: str = DIALECT
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True)

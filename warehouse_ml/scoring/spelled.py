@@ -14,7 +14,10 @@ node                DuckDB                  BigQuery
 ``Scaled``          ``a``                   ``a`` by 2^-512, exactly: of 1e300 a sum no longer overflows
 ``Unscaled``        ``a``                   ``a`` by 2^512, infinite where that overflows
 ``Same``            ``a = b``               ``a IS NOT DISTINCT FROM b``: NaN is NaN
-``Written``         as it was written, by the engine in whose SQL that is; by another one not at all
+``Sum``             ``a + b``               the sum, or infinity of its sign where it overflows
+``Difference``      ``a - b``               the difference, or infinity of its sign where it overflows
+``Written``         as it was written, by the engine in whose SQL that is; by the other one as it was moved there when
+                    it was frozen, or not at all
 ==================  ======================  ================================================================
 """
 
@@ -27,8 +30,9 @@ from sqlglot import exp, generator
 from sqlglot.generator import Generator
 
 from warehouse_ml.errors import DataError
+from warehouse_ml.scalar_sql import other_dialect, parse_scalar, qualified
 
-__all__ = ["Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Unscaled", "Written"]
+__all__ = ["Difference", "Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Sum", "Unscaled", "Written"]
 
 _SCALE = "7.458340731200207e-155"
 _INFINITY = "CAST('inf' AS FLOAT64)"
@@ -46,6 +50,14 @@ class Quotient(exp.Div):
 
 class Product(exp.Mul):
     """A product that may be infinite; null where a factor is."""
+
+
+class Sum(exp.Add):
+    """A sum that may be infinite; null where a term is."""
+
+
+class Difference(exp.Sub):
+    """A difference that may be infinite; null where a term is."""
 
 
 class Square(exp.Expression, exp.Condition):
@@ -71,20 +83,31 @@ class Same(exp.EQ):
 
 
 class Written(exp.Expression, exp.Condition):
-    """An expression of a user's, ``this``, in one engine's SQL."""
+    """An expression of a user's, ``this``, in one engine's SQL; ``elsewhere`` it is another text, over ``table``."""
 
-    arg_types: ClassVar = {"this": True, "dialect": True}
+    arg_types: ClassVar = {"this": True, "dialect": True, "elsewhere": False, "table": False}
 
 
 def _written(self: Generator, node: exp.Expr) -> str:
     is_googles = node.args["dialect"] == "bigquery"
-    if type(self) is not Generator and is_googles != _is_google(type(self)):
-        theirs, ours = ("BigQuery", "DuckDB") if is_googles else ("DuckDB", "BigQuery")
+    if type(self) is Generator or is_googles == _is_google(type(self)):
+        return self.sql(node, "this")
+    elsewhere = node.args.get("elsewhere")
+    theirs, ours = ("BigQuery", "DuckDB") if is_googles else ("DuckDB", "BigQuery")
+    if elsewhere is None:
         raise DataError(
             f"the expressions of TRANSFORM were trained on {theirs} and are in its SQL, which {ours} does not run",
             hint=f"train the model on {ours}: its TRANSFORM is read as {ours}'s SQL there",
         )
-    return self.sql(node, "this")
+    if elsewhere.expression is None:
+        fix = f"write {elsewhere.fix}, and train again; or " if elsewhere.fix else ""
+        raise DataError(
+            f"TRANSFORM was trained on {theirs}, and {ours} does not read all of it alike: {elsewhere.reason}",
+            place=elsewhere.place,
+            hint=f"{fix}train the model on {ours}",
+        )
+    language = other_dialect(node.args["dialect"])
+    return self.sql(qualified(parse_scalar(elsewhere.expression, language), node.args.get("table")))
 
 
 def _of_this(self: Generator, node: exp.Expr) -> str:
@@ -98,6 +121,13 @@ def _square(self: Generator, node: exp.Expr) -> str:
 def _google_product(self: Generator, node: exp.Expr) -> str:
     left, right = self.sql(node.args["this"].unnest()), self.sql(node.args["expression"].unnest())
     return f"COALESCE(SAFE_MULTIPLY({left}, {right}), SIGN({left}) * SIGN({right}) * {_INFINITY})"
+
+
+def _google_sum(self: Generator, node: exp.Expr) -> str:
+    name = "SAFE_ADD" if isinstance(node, Sum) else "SAFE_SUBTRACT"
+    left, right = self.sql(node.args["this"].unnest()), self.sql(node.args["expression"].unnest())
+    # Where it overflows, the sign is the first one's.
+    return f"COALESCE({name}({left}, {right}), SIGN({left}) * ABS(SIGN({right})) * {_INFINITY})"
 
 
 def _google_square(self: Generator, node: exp.Expr) -> str:
@@ -120,6 +150,8 @@ _WRITTEN: dict[type[exp.Expr], tuple[_Write, _Write]] = {
         lambda self, node: self.func("IEEE_DIVIDE", node.this.unnest(), node.expression.unnest()),
     ),
     Product: (lambda self, node: self.binary(node, "*"), _google_product),
+    Sum: (lambda self, node: self.binary(node, "+"), _google_sum),
+    Difference: (lambda self, node: self.binary(node, "-"), _google_sum),
     Square: (_square, _google_square),
     Scaled: (_of_this, _google_scaled),
     Unscaled: (
@@ -143,8 +175,8 @@ def _chosen(ours: _Write, googles: _Write) -> _Write:
 
 
 def _teach(writer: type[Generator]) -> None:
-    # A dialect that is loaded later takes its table from this one. Beside the tables there is a cache that may be
-    # filled already.
+    # A dialect that is loaded later takes its table from this one. Beside the tables sqlglot keeps a cache that nothing
+    # public empties, and that is filled already where a tree was written before: tests/scoring/test_spelled.py.
     writer.TRANSFORMS.update({kind: _chosen(*both) for kind, both in _WRITTEN.items()})
     getattr(generator, "_DISPATCH_CACHE", {}).pop(writer, None)
     for further in writer.__subclasses__():

@@ -31,11 +31,11 @@ from typing import TYPE_CHECKING, Any
 from warehouse_ml.columns import lengths_of, numbers_of
 from warehouse_ml.errors import ArtifactError
 from warehouse_ml.scoring import storage_parts as parts
+from warehouse_ml.scoring import stored_transform
 from warehouse_ml.scoring.features import ENCODINGS, KINDS, FittedFeature
 from warehouse_ml.scoring.parameters import TASKS, Linear, Parameters, Trees
 from warehouse_ml.scoring.storage_parts import is_finite as _is_finite
 from warehouse_ml.scoring.storage_parts import require as _require
-from warehouse_ml.scoring.stored_transform import language_rows, read_language, read_transform, transform_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,9 +106,7 @@ def _schemas() -> dict[str, pa.Schema]:
             ("cover", real),
             ("gain", real),
         ],
-        "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
-        "inputs": [("position", integer), ("name", text), ("kind", text)],
-        "language": [("dialect", text)],
+        **stored_transform.fields(),
     }
     return {name: pa.schema(columns) for name, columns in fields.items()}
 
@@ -150,8 +148,7 @@ def to_tables(parameters: Parameters) -> dict[str, pa.Table]:
         rows["coefficients"] = list(_coefficient_rows(parameters.linear))
     rows.update(parts.part_rows(parameters))
     if parameters.transform:
-        rows["transform"], rows["inputs"] = transform_rows(parameters)
-        rows.update(language_rows(parameters))
+        rows.update(stored_transform.transform_rows(parameters))
     import pyarrow as pa
 
     schemas = _schemas()
@@ -188,10 +185,11 @@ def from_tables(tables: Mapping[str, pa.Table], kept: bytes | None = None) -> Pa
     _require(
         n_classes[0] <= len(classes) <= n_classes[1], "model", f"has {len(classes)} classes for a {head['task']} task"
     )
-    dialect = read_language(_rows(tables, "language") if "language" in tables else None)
+    dialect = stored_transform.read_language(_rows(tables, "language") if "language" in tables else None)
     features = _features(_rows(tables, "features", nullable=("expression",)), _rows(tables, "categories"), dialect)
     stored = (_rows(tables, "transform"), _rows(tables, "inputs")) if "transform" in tables else ([], [])
-    transform, input_columns = read_transform(*stored, features, dialect)
+    moved = _rows(tables, "elsewhere", nullable=stored_transform.MAY_BE_NULL) if "elsewhere" in tables else None
+    transform, features, input_columns = stored_transform.read_transform(*stored, features, dialect, moved)
     shape = Parameters(
         model_type=head["model_type"],
         task=head["task"],

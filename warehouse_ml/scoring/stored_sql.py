@@ -24,7 +24,7 @@ REQUEST_COLUMNS = ("request_id", "requested_at")
 _SHAPES = (exp.Select, exp.From, exp.Subquery, exp.TableAlias, exp.Alias, exp.Column)
 
 
-def stored_sql(parameters: Parameters, forced: str) -> str:
+def stored_sql(parameters: Parameters, forced: str, engine: str | None = None) -> str:
     """Return the text of scoring.sql: a query over ``wml_input``, or a comment where a version has no such query.
 
     It is DuckDB's SQL, wherever the version was trained; with a TRANSFORM in BigQuery's it is BigQuery's.
@@ -34,10 +34,13 @@ def stored_sql(parameters: Parameters, forced: str) -> str:
     parameters : Parameters
     forced : str
         The option SCORING_PATH.
+    engine : str, optional
+        In whose SQL it is instead.
     """
-    if scoring_path(parameters, forced=forced, is_stored=True) != "sql":
+    asked = "duckdb" if engine is None else engine
+    if scoring_path(parameters, forced=forced, is_stored=True, engine=asked) != "sql":
         return f"-- {_size(parameters)}: this version is scored from its parameters, not by one statement.\n"
-    return compiled_sql(parameters, parameters.dialect)
+    return compiled_sql(parameters, engine or parameters.dialect)
 
 
 def check_stored_sql(text: str, parameters: Parameters, place: str) -> None:

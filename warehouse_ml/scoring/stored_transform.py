@@ -4,33 +4,61 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import DIALECT, columns_in, parse_scalar
+from warehouse_ml.scalar_sql import DIALECT, Elsewhere, columns_in, other_dialect, parse_scalar
 from warehouse_ml.scoring.features import FittedFeature, InputColumn
 from warehouse_ml.scoring.parameters import Parameters, TransformOutput
 
-__all__ = ["language_rows", "read_language", "read_transform", "transform_rows"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["MAY_BE_NULL", "fields", "read_language", "read_transform", "transform_rows"]
+
+MAY_BE_NULL = ("expression", "place", "reason", "fix")
+"""Columns of the table ``elsewhere``."""
 
 Rows = list[dict[str, Any]]
 
 _LANGUAGES = (DIALECT, "bigquery")
 
 
-def transform_rows(parameters: Parameters) -> tuple[Rows, Rows]:
-    """Return the rows of the tables ``transform`` and ``inputs``."""
-    outputs = [{"position": index, **dataclasses.asdict(one)} for index, one in enumerate(parameters.transform)]
-    for output in outputs:
+def fields() -> dict[str, list[tuple[str, pa.DataType]]]:
+    """Return the columns of each table."""
+    import pyarrow as pa
+
+    text, integer, flag = pa.string(), pa.int32(), pa.bool_()
+    return {
+        "transform": [("position", integer), ("name", text), ("written", text), ("frozen", text), ("is_feature", flag)],
+        "inputs": [("position", integer), ("name", text), ("kind", text)],
+        "language": [("dialect", text)],
+        "elsewhere": [("of", text), ("position", integer), *((name, text) for name in MAY_BE_NULL)],
+    }
+
+
+def transform_rows(parameters: Parameters) -> dict[str, Rows]:
+    """Return the rows of the tables that a model with TRANSFORM has."""
+    tables: dict[str, Rows] = {"transform": [], "inputs": []}
+    for index, output in enumerate(parameters.transform):
+        told = {"name": output.name, "written": output.written, "frozen": output.frozen}
+        tables["transform"].append({"position": index, **told, "is_feature": output.is_feature})
+    for index, column in enumerate(parameters.input_columns):
+        tables["inputs"].append({"position": index, "name": column.name, "kind": column.kind})
+    if parameters.dialect != DIALECT:
         # One for all: a table of its own.
-        del output["dialect"]
-    inputs = [{"position": index, **dataclasses.asdict(one)} for index, one in enumerate(parameters.input_columns)]
-    return outputs, inputs
-
-
-def language_rows(parameters: Parameters) -> dict[str, Rows]:
-    """Return the table ``language``, if the expressions are not in DuckDB's SQL."""
-    return {} if parameters.dialect == DIALECT else {"language": [{"dialect": parameters.dialect}]}
+        tables["language"] = [{"dialect": parameters.dialect}]
+    elsewhere = {
+        "transform": [output.elsewhere for output in parameters.transform],
+        "features": [feature.elsewhere for feature in parameters.features],
+    }
+    moved = [
+        {"of": table, "position": index, **vars(one)}
+        for table, listed in elsewhere.items()
+        for index, one in enumerate(listed)
+        if one is not None
+    ]
+    return {**tables, "elsewhere": moved} if moved else tables
 
 
 def read_language(rows: Rows | None) -> str:
@@ -47,9 +75,9 @@ def read_language(rows: Rows | None) -> str:
 
 
 def read_transform(
-    rows: Rows, inputs: Rows, features: Sequence[FittedFeature], dialect: str
-) -> tuple[tuple[TransformOutput, ...], tuple[InputColumn, ...]]:
-    """Return the outputs of TRANSFORM and the columns they read.
+    rows: Rows, inputs: Rows, features: Sequence[FittedFeature], dialect: str, moved: Rows | None = None
+) -> tuple[tuple[TransformOutput, ...], tuple[FittedFeature, ...], tuple[InputColumn, ...]]:
+    """Return the outputs of TRANSFORM, the features with what they are on the other engine, and the columns they read.
 
     Parameters
     ----------
@@ -59,6 +87,8 @@ def read_transform(
         The model's; with TRANSFORM each has an expression, without none has.
     dialect : str
         In whose SQL all expressions are.
+    moved : list of dict, optional
+        The table ``elsewhere``; versions of earlier releases have none.
 
     Raises
     ------
@@ -67,19 +97,45 @@ def read_transform(
     """
     if not rows:
         _require(all(one.expression is None for one in features), "features", "has expressions, but no TRANSFORM")
-        return (), ()
+        return (), tuple(features), ()
     for table, listed in (("transform", rows), ("inputs", inputs)):
         _require([row["position"] for row in listed] == list(range(len(listed))), table, "is out of order")
-    outputs = tuple(TransformOutput(**_without_position(row), dialect=dialect) for row in rows)
+    elsewhere = _elsewhere(moved or [], {"transform": len(rows), "features": len(features)})
+    outputs = tuple(
+        TransformOutput(**_without_position(row), dialect=dialect, elsewhere=elsewhere.get(("transform", index)))
+        for index, row in enumerate(rows)
+    )
     columns = tuple(InputColumn(**_without_position(row)) for row in inputs)
     names = {column.name for column in columns}
+    features = tuple(
+        dataclasses.replace(feature, elsewhere=elsewhere.get(("features", index)))
+        for index, feature in enumerate(features)
+    )
     for feature in features:
         _require(feature.expression is not None, "features", f'has no expression for "{feature.name}"')
         _check("features", feature.name, str(feature.expression), names, dialect)
+        _check_elsewhere(feature.name, feature.elsewhere, names, dialect)
     for output in outputs:
         # Label, weight and split are no inputs of predictions.
-        _check("transform", output.name, output.frozen, names if output.is_feature else None, dialect)
-    return outputs, columns
+        read = names if output.is_feature else None
+        _check("transform", output.name, output.frozen, read, dialect)
+        _check_elsewhere(output.name, output.elsewhere, read, dialect)
+    return outputs, features, columns
+
+
+def _elsewhere(rows: Rows, lengths: dict[str, int]) -> dict[tuple[str, int], Elsewhere]:
+    found = {
+        (row["of"], row["position"]): Elsewhere(row["expression"], row["place"], row["reason"], row["fix"])
+        for row in rows
+    }
+    are_there = all(0 <= position < lengths.get(table, 0) for table, position in found)
+    _require(len(found) == len(rows) and are_there, "elsewhere", "is of expressions that are not there")
+    return found
+
+
+def _check_elsewhere(name: str, moved: Elsewhere | None, columns: set[str] | None, dialect: str) -> None:
+    if moved is not None and moved.expression is not None:
+        _check("elsewhere", name, moved.expression, columns, other_dialect(dialect))
 
 
 def _without_position(row: dict[str, Any]) -> dict[str, Any]:

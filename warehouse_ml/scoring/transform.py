@@ -53,7 +53,8 @@ def transform_select(
     projections = nodes.kept([name for name in keep if name.casefold() not in made], nodes.INPUT)
     for output in outputs:
         tree = qualified(parse_scalar(output.frozen, output.dialect), nodes.INPUT)
-        projections.append(nodes.projection(Written(this=tree, dialect=output.dialect), output.name))
+        written = Written(this=tree, dialect=output.dialect, elsewhere=output.elsewhere, table=nodes.INPUT)
+        projections.append(nodes.projection(written, output.name))
     return nodes.select_from(projections, source.copy())
 
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from warehouse_ml.errors import DataError, DefinitionError
 from warehouse_ml.options import ESTIMATORS
-from warehouse_ml.scalar_sql import DIALECT
+from warehouse_ml.scalar_sql import DIALECT, Elsewhere
 from warehouse_ml.scoring.features import Encoding, FittedFeature, Kind, cleaned, kind_of, value_of
 from warehouse_ml.tables import one_row
 from warehouse_ml.templates import statement
@@ -83,12 +83,15 @@ class FeatureColumn:
         What stands in the column's place, frozen by TRANSFORM; the name is then what the feature is called.
     dialect : str
         In whose SQL the expression is.
+    elsewhere : Elsewhere, optional
+        The expression as the other engine has it.
     """
 
     name: str
     kind: Kind
     expression: str | None = None
     dialect: str = DIALECT
+    elsewhere: Elsewhere | None = None
 
 
 def family_of(model_type: str, options: Mapping[str, Any] | None = None) -> Family:
@@ -274,7 +277,14 @@ def _unfitted(feature: FeatureColumn, family: Family) -> FittedFeature:
     else:
         encodings: dict[Family, Encoding] = {"trees": "double", "imputed_trees": "imputed", "imputed": "imputed"}
         encoding = encodings.get(family, "standard")
-    return FittedFeature(feature.name, feature.kind, encoding, expression=feature.expression, dialect=feature.dialect)
+    return FittedFeature(
+        feature.name,
+        feature.kind,
+        encoding,
+        expression=feature.expression,
+        dialect=feature.dialect,
+        elsewhere=feature.elsewhere,
+    )
 
 
 def _names(index: int, feature: FittedFeature, engine: str) -> dict[str, Any]:

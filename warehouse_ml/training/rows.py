@@ -14,7 +14,7 @@ from warehouse_ml.scoring.features import kind_of
 from warehouse_ml.tables import all_of, one_row, run_file
 from warehouse_ml.templates import statement
 from warehouse_ml.training.names import check_names
-from warehouse_ml.training.transform import Rows, derived_columns
+from warehouse_ml.training.transform import Moved, Rows, derived_columns
 from warehouse_ml.warehouses.base import Relation, Warehouse
 
 __all__ = ["ROW_HASH", "SPLIT", "TRAINING_ROWS", "RowSummary", "read_training_rows", "refuse_disguised_labels"]
@@ -51,7 +51,7 @@ class RowSummary:
         Of the rows, whatever their order.
     n_held_out_by_null : int
         Rows held out of training that have no value in DATA_SPLIT_COL.
-    derived : mapping of str to str
+    derived : mapping of str to Moved
         The label, weight and split column that TRANSFORM makes: expressions by name. The rows have them besides.
     query : str
         What read them: plain SQL of the warehouse.
@@ -68,7 +68,7 @@ class RowSummary:
     n_test: int
     data_hash: str
     n_held_out_by_null: int = 0
-    derived: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, Moved] = field(default_factory=dict)
     query: str = ""
     n_asked: int = 0
     most: int | None = None
@@ -213,7 +213,7 @@ def _n_held_out(n_rows: int) -> int:
 
 def _derive(
     warehouse: Warehouse, definition: ModelDefinition, columns: dict[str, str], source: Relation
-) -> tuple[Relation, dict[str, str]]:
+) -> tuple[Relation, dict[str, Moved]]:
     """Add the label, weight and split column that TRANSFORM makes; return where they are, and their expressions."""
     roles = {definition.label: "label", definition.weight_column: "weight", definition.split.column: "split column"}
     rows = Rows(warehouse, source, columns, next(iter(columns)), SPLIT, definition.place)
@@ -228,7 +228,7 @@ def _derive(
         target=_DERIVED,
         relation=source,
         kept=kept,
-        derived=derived,
+        derived={name: made.text for name, made in derived.items()},
     )
     try:
         warehouse.run(sql)

@@ -2,5 +2,6 @@
 
 from warehouse_ml.training.transform.fit import FittedTransform, derived_columns, fit_transform, inputs_of
 from warehouse_ml.training.transform.freeze import Rows, expand_items
+from warehouse_ml.training.transform.moving import Moved
 
-__all__ = ["FittedTransform", "Rows", "derived_columns", "expand_items", "fit_transform", "inputs_of"]
+__all__ = ["FittedTransform", "Moved", "Rows", "derived_columns", "expand_items", "fit_transform", "inputs_of"]

@@ -13,6 +13,7 @@ from warehouse_ml.scoring.features import FittedFeature, InputColumn, input_kind
 from warehouse_ml.scoring.parameters import TransformOutput
 from warehouse_ml.training.preprocessing import Family, FeatureColumn, fit_preprocessing
 from warehouse_ml.training.transform.freeze import Rows, expand_items, freeze
+from warehouse_ml.training.transform.moving import Moved, mark_own, texts_of
 from warehouse_ml.training.transform.outputs import features_of
 from warehouse_ml.transform_clause import TransformItem
 
@@ -44,7 +45,7 @@ def fit_transform(
     items: Sequence[TransformItem],
     roles: Collection[str],
     family: Family,
-    derived: Mapping[str, str],
+    derived: Mapping[str, Moved],
 ) -> FittedTransform:
     """Freeze the items of a TRANSFORM over the training rows and fit the features that they are.
 
@@ -58,7 +59,7 @@ def fit_transform(
         The label, the weight and the split's column: no features.
     family : str
         ``linear`` or ``trees``.
-    derived : mapping of str to str
+    derived : mapping of str to Moved
         As ``derived_columns`` gave them, which are frozen already.
 
     Raises
@@ -88,9 +89,17 @@ def fit_transform(
     )
     features = tuple(feature if isinstance(feature, FittedFeature) else next(fitted) for feature in unfitted)
     dialect = rows.warehouse.engine
-    texts = {one.item.name: one.expression.sql(dialect=dialect, copy=False) for one in frozen} | dict(derived)
+    moved = {one.item.name: texts_of(mark_own(one.expression), one.item, rows.columns, dialect) for one in frozen}
+    moved |= derived
     outputs = tuple(
-        TransformOutput(item.name, item.text, texts[item.name], item.name.casefold() not in taken, dialect)
+        TransformOutput(
+            item.name,
+            item.text,
+            moved[item.name].text,
+            item.name.casefold() not in taken,
+            dialect,
+            moved[item.name].elsewhere,
+        )
         for item in items
     )
     read = {
@@ -113,7 +122,7 @@ def inputs_of(items: Sequence[TransformItem], roles: Collection[str], columns: C
     return [name for name in columns if name in read]
 
 
-def derived_columns(rows: Rows, items: Sequence[TransformItem], roles: Mapping[str, str]) -> dict[str, str]:
+def derived_columns(rows: Rows, items: Sequence[TransformItem], roles: Mapping[str, str]) -> dict[str, Moved]:
     """Return the label, weight and split column that TRANSFORM makes itself, as expressions of one row by name.
 
     Parameters
@@ -150,7 +159,10 @@ def derived_columns(rows: Rows, items: Sequence[TransformItem], roles: Mapping[s
                 place=place,
                 hint="give it another name",
             )
-    return {one.item.name: one.expression.sql(dialect=rows.warehouse.engine) for one in freeze(rows, made)}
+    engine = rows.warehouse.engine
+    return {
+        one.item.name: texts_of(mark_own(one.expression), one.item, rows.columns, engine) for one in freeze(rows, made)
+    }
 
 
 def _is_itself(item: TransformItem) -> bool:

@@ -18,6 +18,7 @@ from warehouse_ml.scalar_sql import is_element
 from warehouse_ml.scoring import nodes
 from warehouse_ml.scoring.features import input_kind
 from warehouse_ml.training.transform.functions import Encoded, ask, fields_of, make
+from warehouse_ml.training.transform.moving import mark_constant, mark_made, mark_own
 from warehouse_ml.training.transform.statistics import Statistics
 from warehouse_ml.transform_clause import MlCall, TransformItem, is_call, read_call
 from warehouse_ml.warehouses.base import Relation, Warehouse
@@ -238,11 +239,17 @@ def _freeze_pass(rows: Rows, ready: Sequence[tuple[Frozen, exp.Expr]]) -> None:
         ) from None
     for call, (one, node) in zip(calls, ready, strict=True):
         if call is None:
-            node.replace(statistics.aggregate(node.this))
+            node.replace(mark_constant(statistics.aggregate(node.this)))
             continue
+        operands = [call.operand]
+        if SIGNATURES[call.name].operand == "struct":
+            operands = [value for _, value in fields_of(call, one.item.place_of(call.name))]
+        for operand in operands:
+            mark_own(operand)
         made = make(call, kinds[id(call)], statistics, one.item.place_of(call.name))
         if made.warning:
             one.warnings.append(f'"{one.item.name}" of TRANSFORM: {made.warning}')
+        mark_made(made.expression, call.name, kinds[id(call)])
         if node.parent is one.holder:
             one.encoded = made.encoded
             node.replace(made.expression)

@@ -13,6 +13,7 @@ from warehouse_ml.scoring.features import FittedFeature, Kind, input_kind, kind_
 from warehouse_ml.scoring.spelled import Spelled
 from warehouse_ml.training.preprocessing import MAX_CATEGORIES, Family, FeatureColumn
 from warehouse_ml.training.transform.freeze import Frozen, Rows, types_of
+from warehouse_ml.training.transform.moving import Moved, is_own, mark_own, texts_of
 from warehouse_ml.training.transform.statistics import Statistics
 from warehouse_ml.transform_clause import TransformItem
 
@@ -65,7 +66,7 @@ def features_of(rows: Rows, frozen: Sequence[Frozen], family: Family) -> list[Fe
         If an output becomes too many features.
     """
     features: list[FeatureColumn | FittedFeature] = []
-    plain = [_Value(one.item.name, one.expression, one.item) for one in frozen if one.encoded is None]
+    plain = [_Value(one.item.name, mark_own(one.expression), one.item) for one in frozen if one.encoded is None]
     made = _from_values(rows, plain, family)
     for one in frozen:
         encoded = one.encoded
@@ -73,6 +74,7 @@ def features_of(rows: Rows, frozen: Sequence[Frozen], family: Family) -> list[Fe
             features += made[one.item.name]
         elif encoded.name == "one_hot_encoder" and family == "linear":
             reference = 0 if encoded.dropped is None else encoded.vocabulary.index(encoded.dropped) + 1
+            moved = _moved(rows, one.item, encoded.operand)
             features.append(
                 FittedFeature(
                     one.item.name,
@@ -80,8 +82,9 @@ def features_of(rows: Rows, frozen: Sequence[Frozen], family: Family) -> list[Fe
                     "one_hot",
                     categories=encoded.vocabulary,
                     reference=reference,
-                    expression=encoded.operand.sql(dialect=rows.warehouse.engine),
+                    expression=moved.text,
                     dialect=rows.warehouse.engine,
+                    elsewhere=moved.elsewhere,
                 )
             )
         else:
@@ -111,7 +114,7 @@ def _from_values(
         kind = kind_of(types[value])
         own = found[value.item.name]
         if kind is not None:
-            own.append(_column(rows, value.name, kind, value.expression))
+            own.append(_column(rows, value, value.name, kind, value.expression))
         elif input_kind(types[value]) == "category[]":
             texts = manual.as_texts(value.expression)
             categories = sorted(statistics.frequencies(texts, MAX_CATEGORIES, 0, is_list=True).categories)
@@ -148,7 +151,7 @@ def _fields(value: _Value, type_name: str, engine: str) -> list[_Value]:
     struct = value.expression.unnest()
     if isinstance(struct, exp.Struct):
         return [
-            _Value(f"{value.name}.{field.this.name}", field.expression, value.item)
+            _Value(f"{value.name}.{field.this.name}", _of_struct(value.expression, field.expression), value.item)
             for field in struct.expressions
             if isinstance(field, exp.PropertyEQ)
         ]
@@ -159,6 +162,11 @@ def _fields(value: _Value, type_name: str, engine: str) -> list[_Value]:
         _Value(f"{value.name}.{field.this.name}", _field(value.expression, field.this.name), value.item)
         for field in fields
     ]
+
+
+def _of_struct(struct: exp.Expr, value: exp.Expr) -> exp.Expr:
+    """Return what a field is; of a struct that a user has written, it is the user's as well."""
+    return mark_own(value) if is_own(struct) else value
 
 
 def _field(struct: exp.Expr, name: str) -> exp.Expr:
@@ -175,9 +183,13 @@ def _longest(expression: exp.Expr) -> exp.Expr:
     )
 
 
-def _column(rows: Rows, name: str, kind: Kind, expression: exp.Expr) -> FeatureColumn:
-    engine = rows.warehouse.engine
-    return FeatureColumn(name, kind, expression.sql(dialect=engine), engine)
+def _column(rows: Rows, value: _Value, name: str, kind: Kind, expression: exp.Expr) -> FeatureColumn:
+    moved = _moved(rows, value.item, expression)
+    return FeatureColumn(name, kind, moved.text, rows.warehouse.engine, moved.elsewhere)
+
+
+def _moved(rows: Rows, item: TransformItem, expression: exp.Expr) -> Moved:
+    return texts_of(expression, item, rows.columns, rows.warehouse.engine)
 
 
 def _element(rows: Rows, value: _Value, position: int) -> FeatureColumn:
@@ -186,7 +198,7 @@ def _element(rows: Rows, value: _Value, position: int) -> FeatureColumn:
         this=exp.Anonymous(this="LIST_EXTRACT", expressions=[listed, place]),
         bigquery=exp.Bracket(this=listed.copy(), expressions=[place.copy()], offset=1, safe=True),
     )
-    return _column(rows, f"{value.name}[{position}]", "number", element)
+    return _column(rows, value, f"{value.name}[{position}]", "number", element)
 
 
 def _indicators(
@@ -203,6 +215,7 @@ def _indicators(
     _check_count(rows, item, len(categories), name, "lower top_k, or raise frequency_threshold, of its encoder")
     for category in categories:
         has_it = nodes.case([(test(operand, category), nodes.number(1.0))], nodes.number(0.0))
+        moved = _moved(rows, item, has_it)
         is_linear = family == "linear"
         yield FittedFeature(
             f"{name}[{category}]",
@@ -210,8 +223,9 @@ def _indicators(
             "standard" if is_linear else "double",
             mean=0.0,
             stddev=1.0 if is_linear else 0.0,
-            expression=has_it.sql(dialect=rows.warehouse.engine, copy=False),
+            expression=moved.text,
             dialect=rows.warehouse.engine,
+            elsewhere=moved.elsewhere,
         )
 
 

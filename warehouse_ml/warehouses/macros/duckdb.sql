@@ -173,11 +173,6 @@ quantile_cont({{ expression }}, 0.5e0)
 quantile_disc({{ expression }}, [{% for share in shares %}{{ share[0] }}e0 / {{ share[1] }}{% if not loop.last %}, {% endif %}{% endfor %}])
 {%- endmacro -%}
 
-{#- One row for each different element of a list; null elements are left out. To be written in a select list. -#}
-{%- macro each_element(list) -%}
-unnest(list_distinct({{ list }}))
-{%- endmacro -%}
-
 {#- An element of a list; the first is 1. -#}
 {%- macro element(list, position) -%}
 ({{ list }})[{{ position }}]
