@@ -34,6 +34,7 @@ from bqemulator.cli import main
 from bqemulator.domain.errors import AlreadyExistsError
 from bqemulator.jobs import executor
 from bqemulator.sql.rewriter import default_dataset
+from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from sqlglot import exp
@@ -50,6 +51,8 @@ _MONDAY = ", week(monday))"
 _named: dict[str, set[str]] = {}
 _current: set[str] = set()
 _taken: set[str] = set()
+_qualified: dict[tuple[Any, ...], str] = {}
+_translated: dict[tuple[str, ...], Any] = {}
 
 
 def _cut_weeks(sql: str) -> str:
@@ -84,8 +87,10 @@ def _applied(sql: str, config: dict[str, Any], **names: Any) -> str:
     global _current  # noqa: PLW0603
     _current = _named.setdefault(_session_of(config), set())
     _current.update(_TEMPORARY.findall(sql))
-    qualified: str = _apply(sql, config, **names)
-    return qualified
+    key = (sql, repr(config.get("defaultDataset")), frozenset(_current))
+    if key not in _qualified:
+        _qualified[key] = _apply(sql, config, **names)
+    return _qualified[key]
 
 
 def _shadowing(root: Any) -> set[str]:
@@ -207,7 +212,7 @@ tables._table_to_rest = _told
 
 
 class _Tokenizer(DuckDB.Tokenizer):
-    HEREDOC_STRINGS = []
+    HEREDOC_STRINGS = ()
 
 
 # A statement is read some twenty times over on its way, mostly by modules that only look at it.
@@ -228,7 +233,19 @@ def _read_once(sql: str, read: Any = None, **options: Any) -> Any:
     return tree if is_looking else tree.copy()
 
 
+_translate = SQLTranslator.translate
+
+
+def _translate_once(self: Any, sql: str, **names: Any) -> Any:
+    key = (sql, repr(names))
+    if key not in _translated:
+        _translated[key] = _translate(self, sql, **names)
+    return _translated[key]
+
+
 sqlglot.parse_one = _read_once
+SQLTranslator.translate = _translate_once
+executor.rewrite_table_refs = functools.lru_cache(4096)(executor.rewrite_table_refs)
 DuckDB.tokenizer_class = _Tokenizer
 DuckDBGenerator.TYPE_PARAM_SETTINGS = {
     **DuckDBGenerator.TYPE_PARAM_SETTINGS,
