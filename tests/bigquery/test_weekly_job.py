@@ -79,7 +79,7 @@ def test_what_a_person_decides(pair: Pair) -> None:
 def test_a_third_week_and_what_is_asked_of_it(pair: Pair) -> None:
     pair.run("run", "--as-of", FOURTH, code=1)
     replayed = pair.run("replay", "--all", "--model", "churn")[1]
-    assert f"{3 * 7 * 24}" in replayed.out + replayed.err
+    assert "answers of 2 versions replayed: 0 differences" in replayed.err
     pair.run("models", "diff", "churn@1", "churn@2")
     assert len(pair.run("rules", "--as-of", FOURTH, code=1)[1].rows) == len(RULES)
     for sql in (
@@ -115,6 +115,6 @@ def test_every_table_holds_the_same(pair: Pair) -> None:
     assert counted["fairness"] > 100
     assert counted["drift"] > 100
     assert counted["comparisons"] > 50
-    assert counted["request_log"] == 4 * 7 * 24
+    assert counted["request_log"] >= 4 * 7 * 24
     assert counted["model_versions"] == 3
     assert counted["latest_metrics_wide"] > 10

@@ -14,6 +14,7 @@ what BigQuery makes of a statement. What BigQuery's documentation promises and i
 - BIGNUMERIC keeps its whole digits: as text, a whole number has no decimal point;
 - WEEK(MONDAY), which it does not know, is cut by a function of DuckDB's;
 - comments are left out: it reads an apostrophe in them as the beginning of a text;
+- NULLS LAST in a window stays, which it drops, or fails over where the window has a name;
 - two parameters of a statement, $a and $b there, are never the marks around a text;
 - the spatial extension, which it loads from the network, is left out.
 """
@@ -39,6 +40,7 @@ from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.generators.bigquery import BigQueryGenerator
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 _TEMPORARY = re.compile(r"^\s*create\s+(?:or\s+replace\s+)?temp(?:orary)?\s+table\s+`?(\w+)`?", re.IGNORECASE | re.M)
@@ -247,6 +249,7 @@ sqlglot.parse_one = _read_once
 SQLTranslator.translate = _translate_once
 executor.rewrite_table_refs = functools.lru_cache(4096)(executor.rewrite_table_refs)
 DuckDB.tokenizer_class = _Tokenizer
+BigQueryGenerator.NULL_ORDERING_SUPPORTED = True
 DuckDBGenerator.TYPE_PARAM_SETTINGS = {
     **DuckDBGenerator.TYPE_PARAM_SETTINGS,
     exp.DataType.Type.BIGDECIMAL: ((38, 0), (38, 38)),
