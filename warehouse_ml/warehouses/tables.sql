@@ -335,6 +335,18 @@ create table if not exists {{ 'definitions' | wml }} (
     first_built_at {{ timestamp }}
 );
 
+-- grain: one row per profile (training rows, and the columns compared with them), column and value: what drift of few rows
+-- is measured from. Written when a version is first evaluated; rows that are taken away are made again
+create table if not exists {{ 'drift_profiles' | wml }} (
+    profile {{ string }},
+    as_of {{ timestamp }},
+    input {{ int }},
+    number {{ double }},
+    text {{ string }},
+    tenth {{ int }},
+    n_rows {{ int }}
+);
+
 -- grain: as evaluations, but each window only as last restated
 create or replace view {{ 'latest_evaluations' | wml }} as
 select evaluations.*

@@ -1,0 +1,51 @@
+-- grain: one row per profile, column, and number or text of a reference
+-- unit:  tenth is 1 to 10, by the reference rows below the number; n_rows counts rows
+-- null:  number and tenth of texts, and of what is null or not finite; text of numbers, and of what is null
+{% if is_kept %}
+insert into {{ 'drift_profiles' | wml }} (
+    profile,
+    as_of,
+    input,
+    number,
+    text,
+    tenth,
+    n_rows
+)
+{% else %}
+{{ create_scratch('wml_drift_values') }}
+{% endif %}
+with counted as (
+    select
+        listed.input,
+        listed.number,
+        listed.text,
+        listed.n_rows,
+        sum(listed.n_rows) over (
+            partition by listed.input, listed.number is null
+            order by listed.number
+            rows between unbounded preceding and current row
+        ) as n_reached,
+        sum(listed.n_rows) over (partition by listed.input, listed.number is null) as n_numbers
+    from wml_drift_listed as listed
+    where listed.n_rows > 0e0
+)
+
+select
+    {{ param('profile') }} as profile,
+    {{ param('as_of') if is_kept else as_int('null') }} as as_of,
+    counted.input,
+    counted.number,
+    counted.text,
+    -- A number belongs to the first tenth whose end it does not exceed.
+    case
+        when counted.number is not null
+            then {{ as_int('floor(10e0 * (counted.n_reached - counted.n_rows) / counted.n_numbers)') }} + 1
+    end as tenth,
+    {{ as_int('counted.n_rows') }} as n_rows
+from counted
+{% if is_kept %}
+-- Rows that lie in this order are put into it again in half the time.
+order by
+    counted.input,
+    counted.number
+{% endif %}
