@@ -5,7 +5,7 @@ with tenths as (
     select
         profiles.input,
         count(*) as n_values,
-        sum(profiles.n_rows) as n_rows,
+        sum(case when profiles.number is null then profiles.n_rows else 0 end) as n_rows,
         sum(case when profiles.number is not null then profiles.n_rows else 0 end) as n_numbers,
         {% for tenth in range(1, 10) %}
         max(case when profiles.tenth <= {{ tenth }} then profiles.number end) as edge_{{ tenth }}{{ '' if loop.last else ',' }}

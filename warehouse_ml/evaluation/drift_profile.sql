@@ -1,6 +1,6 @@
--- grain: one row per profile, column, and number or text of a reference
+-- grain: one row per profile, column of a reference, and number; and one per bucket, which is a tenth, a text or null
 -- unit:  tenth is 1 to 10, by the reference rows below the number; n_rows counts rows
--- null:  number and tenth of texts, and of what is null or not finite; text of numbers, and of what is null
+-- null:  number of a bucket; tenth and text of the bucket of what is null or not finite
 {% if is_kept %}
 insert into {{ 'drift_profiles' | wml }} (
     profile,
@@ -28,24 +28,57 @@ with counted as (
         sum(listed.n_rows) over (partition by listed.input, listed.number is null) as n_numbers
     from wml_drift_listed as listed
     where listed.n_rows > 0e0
+),
+
+placed as (
+    select
+        counted.input,
+        counted.number,
+        counted.text,
+        -- A number belongs to the first tenth whose end it does not exceed.
+        case
+            when counted.number is not null
+                then {{ as_int('floor(10e0 * (counted.n_reached - counted.n_rows) / counted.n_numbers)') }} + 1
+        end as tenth,
+        {{ as_int('counted.n_rows') }} as n_rows
+    from counted
+),
+
+kept as (
+    select
+        placed.input,
+        placed.number,
+        {{ as_string('null') }} as text,
+        placed.tenth,
+        placed.n_rows
+    from placed
+    where placed.number is not null
+    union all
+    select
+        placed.input,
+        {{ as_double('null') }} as number,
+        placed.text,
+        placed.tenth,
+        {{ as_int('sum(placed.n_rows)') }} as n_rows
+    from placed
+    group by
+        placed.input,
+        placed.text,
+        placed.tenth
 )
 
 select
     {{ param('profile') }} as profile,
     {{ param('as_of') if is_kept else as_int('null') }} as as_of,
-    counted.input,
-    counted.number,
-    counted.text,
-    -- A number belongs to the first tenth whose end it does not exceed.
-    case
-        when counted.number is not null
-            then {{ as_int('floor(10e0 * (counted.n_reached - counted.n_rows) / counted.n_numbers)') }} + 1
-    end as tenth,
-    {{ as_int('counted.n_rows') }} as n_rows
-from counted
+    kept.input,
+    kept.number,
+    kept.text,
+    kept.tenth,
+    kept.n_rows
+from kept
 {% if is_kept %}
--- Rows that lie in this order are put into it again in half the time.
+-- Rows that lie in their order are sorted again in less time.
 order by
-    counted.input,
-    counted.number
+    kept.input,
+    kept.number
 {% endif %}

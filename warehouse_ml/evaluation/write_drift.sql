@@ -89,6 +89,7 @@ side_buckets as (
     from known
     inner join totals
         on known.input = totals.input
+    where known.number is null
     union all
     select
         listed.unit,

@@ -335,8 +335,8 @@ create table if not exists {{ 'definitions' | wml }} (
     first_built_at {{ timestamp }}
 );
 
--- grain: one row per profile (training rows, and the columns compared with them), column and value: what drift of few rows
--- is measured from. Written when a version is first evaluated; rows that are taken away are made again
+-- grain: one row per profile (training rows and the columns that are compared with them), column and number; and one per
+-- bucket, without a number. What drift of few requests is measured from: what is taken away is made again
 create table if not exists {{ 'drift_profiles' | wml }} (
     profile {{ string }},
     as_of {{ timestamp }},
