@@ -115,8 +115,13 @@ class Listed:
 
     def _list(self, groups: Sequence[Rows]) -> None:
         parameters = {name: value for rows in groups for name, value in rows.parameters.items()}
-        sides = [{"columns": rows.columns, "sql": rows.sql} for rows in groups]
-        self._reading.run("drift_listed.sql", parameters, groups=sides)
+        parts = []
+        for rows in groups:
+            for is_numeric in (True, False):
+                columns = [column for column in rows.columns if (column["kind"] == "numeric") is is_numeric]
+                parts += [{"name": rows.name, "is_numeric": is_numeric, "columns": columns}] if columns else []
+        sides = [{"name": rows.name, "sql": rows.sql} for rows in groups]
+        self._reading.run("drift_listed.sql", parameters, groups=sides, parts=parts)
 
     def _keep(self, groups: Sequence[Rows]) -> None:
         self._list(groups)

@@ -27,7 +27,6 @@ with counted as (
         ) as n_reached,
         sum(listed.n_rows) over (partition by listed.input, listed.number is null) as n_numbers
     from wml_drift_listed as listed
-    where listed.n_rows > 0e0
 ),
 
 placed as (

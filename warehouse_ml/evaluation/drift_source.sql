@@ -4,11 +4,6 @@
 -- Names the rows of a side and its columns input_0, input_1, ...; the statements that read them hold it as a subquery.
 {% macro number(expression) %}{{ as_double(expression) if is_listed else finite(expression) }}{% endmacro %}
 select
-    {% if is_listed %}
-    -- What stands beside a number, and beside a text, where the columns are listed one below the other.
-    {{ as_string('null') }} as no_text,
-    {{ as_double('null') }} as no_number,
-    {% endif %}
     {% if source == 'joined' %}
     {% for column in columns %}
     {% if column.kind == 'numeric' %}

@@ -106,7 +106,6 @@ side_buckets as (
     from wml_drift_listed as listed
     inner join inputs
         on listed.input = inputs.input
-    where listed.n_rows > 0e0
 ),
 
 counted_buckets as (
@@ -407,7 +406,8 @@ measured as (
         divergences.chi_square,
         distances.kolmogorov_smirnov,
         distances.wasserstein,
-        distances.wasserstein as wasserstein_standardized
+        -- Divided below; to some engines a column is the same under any name, and is not unpivoted twice.
+        distances.wasserstein + 0e0 as wasserstein_standardized
     from divergences
     left join distances
         on divergences.unit = distances.unit
@@ -442,7 +442,8 @@ valued as (
         told.importance,
         told.method,
         told.threshold,
-        {{ finite(safe_divide('scored.value', 'told.divisor')) }} as value
+        {{ finite(safe_divide('scored.value', 'told.divisor')) }} as value,
+        case when scored.metric = 'chi_square' then scored.value end as chi_square
     from scored
     inner join wml_drift_told as told
         on scored.input = told.input
@@ -467,7 +468,7 @@ select
     {{ as_int('valued.n_current') }} as n_current,
     valued.part as kind,
     {{ reference | literal }} as reference,
-    case when valued.metric = 'chi_square' then {{ chi_square_upper_tail('valued.value', 'valued.freedom') }} end as p_value,
+    {{ chi_square_upper_tail('valued.chi_square', 'valued.freedom') }} as p_value,
     valued.importance
 from valued
 inner join wml_due as due
