@@ -39,7 +39,7 @@ PROVES = (
 )
 
 AS_OF = FIRST_DAY + dt.timedelta(days=60)
-N_ROWS = 120
+N_ROWS = 63
 COLUMNS = {"x": "numeric", "zeros": "numeric", "heavy": "numeric", "few": "numeric", "c": "categorical"}
 TASKS = {
     "binary": pa.float64(),
@@ -67,7 +67,7 @@ def rows_of(task: str) -> dict[str, pa.Table]:
         "regression": [0.5, 1.5, 2.25],
         "multiclass": ["a", "b", "c"],
     }
-    at = pa.array([FIRST_DAY + dt.timedelta(hours=4 * i) for i in range(N_ROWS)], pa.timestamp("us", tz="UTC"))
+    at = pa.array([FIRST_DAY + dt.timedelta(hours=8 * i) for i in range(N_ROWS)], pa.timestamp("us", tz="UTC"))
     starts = [FIRST_DAY + dt.timedelta(days=7 * week) for week in range(3)]
     known: list[Any] = [random.choice(labels[task]) for _ in range(N_ROWS)]
     known = [
@@ -89,7 +89,7 @@ def rows_of(task: str) -> dict[str, pa.Table]:
             {
                 "version": [1] * N_ROWS,
                 "requested_at": at,
-                "window_start": pa.array([starts[(4 * i // 24) // 7] for i in range(N_ROWS)], times),
+                "window_start": pa.array([starts[(8 * i // 24) // 7] for i in range(N_ROWS)], times),
                 "score": number if is_multiclass else pa.array(predicted),
                 "prediction": pa.array(predicted) if is_multiclass or task == "regression" else text,
                 "label": answers,
@@ -114,7 +114,7 @@ def drift_on(
     for name, table in rows.items():
         warehouse.load(Relation(name), table, temporary=name.startswith("wml_"))
     random = np.random.default_rng(2)
-    scores = pa.array(random.random(150)) if task != "multiclass" else pa.array(random.choice(["a", "b"], 150).tolist())
+    scores = pa.array(random.random(60)) if task != "multiclass" else pa.array(random.choice(["a", "b"], 60).tolist())
     given = DriftInput(
         1,
         "select x, zeros, heavy, few, c, y from reference",
@@ -136,7 +136,7 @@ def drift_on(
         is_boolean_label=False,
     )
     # How few the requests are is told with the windows; where it is not, they are taken to be many.
-    due = [{**row, **({"n_requests": 40} if is_listed else {})} for row in rows["wml_due"].to_pylist()]
+    due = [{**row, **({"n_requests": 21} if is_listed else {})} for row in rows["wml_due"].to_pylist()]
     for _ in range(times):
         warehouse.run("delete from wml.drift where true")
         write_drift(warehouse, spec, [given], due, AS_OF, joined)

@@ -42,7 +42,7 @@ def write_drift(
     """
     versions = {row["version"] for row in due}
     wanted = [drift for drift in inputs if drift.version in versions and drift.columns]
-    steps: dict[type[Listed | Cells], Listed | Cells] = {}
+    steps: dict[type[Listed | Cells], Any] = {}
     # Versions that were trained on the same rows stand together, so that these are read once.
     for drift in sorted(wanted, key=lambda drift: (drift.reference_sql, drift.version or 0)):
         columns = drift_columns(spec, drift, joined)
@@ -63,5 +63,7 @@ def write_drift(
 
 def _ways(due: Sequence[Mapping[str, Any]]) -> list[type[Listed | Cells]]:
     """Return the ways to compare windows, the first that can do it to be taken."""
-    is_little = all("n_requests" in row for row in due) and sum(row["n_requests"] for row in due) <= _MOST_LISTED_REQUESTS
+    is_little = (
+        all("n_requests" in row for row in due) and sum(row["n_requests"] for row in due) <= _MOST_LISTED_REQUESTS
+    )
     return [Listed, Cells] if is_little else [Cells]

@@ -59,15 +59,15 @@ class Cells:
     def __init__(self, reading: Reading, before: Cells | None = None) -> None:
         self._reading = reading
         self._pieces: Mapping[int, Pieces] = {}
-        self._before = (before._key, before._pieces) if before else None
         columns = (tuple(column.values()) for column in reading.columns)
-        self._key = (reading.drift.reference_sql, *columns)
+        self._key: tuple[Any, ...] = (reading.drift.reference_sql, *columns)
+        self._before = before
 
     def profile(self, n_windows: int) -> bool:
         """Bring the counted values of the reference into the warehouse, computed or from before."""
         drift, warehouse = self._reading.drift, self._reading.warehouse
-        if self._before and self._before[0] == self._key:
-            self._pieces = self._before[1]
+        if self._before is not None and self._before._key == self._key:
+            self._pieces = self._before._pieces
             return True
         key = (warehouse.engine, drift.reference_hash, *self._key[1:])
         kept = _profiles.get(key) if drift.reference_hash else None

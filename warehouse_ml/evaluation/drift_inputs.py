@@ -16,7 +16,17 @@ from warehouse_ml.warehouses.base import Relation, Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["INPUTS", "LABEL", "OUTPUTS", "PREDICTION", "DriftInput", "Reading", "Rows", "drift_columns", "window_before"]
+__all__ = [
+    "INPUTS",
+    "LABEL",
+    "OUTPUTS",
+    "PREDICTION",
+    "DriftInput",
+    "Reading",
+    "Rows",
+    "drift_columns",
+    "window_before",
+]
 
 PREDICTION, LABEL = "(prediction)", "(label)"
 """What the outputs are called among the inputs."""

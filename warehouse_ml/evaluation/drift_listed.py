@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from warehouse_ml.evaluation.drift_inputs import Reading, Rows
 from warehouse_ml.evaluation.drift_tables import Facts, told
@@ -45,7 +46,7 @@ class Listed:
         self._reading = reading
         self._facts: Mapping[int, Facts] = {}
         columns = (tuple(column.values()) for column in reading.columns)
-        self._key = (reading.drift.reference_sql, *columns)
+        self._key: tuple[Any, ...] = (reading.drift.reference_sql, *columns)
         self._before = before
         self._profile = _NOT_KEPT if reading.drift.reference_hash is None else _name(reading)
 
@@ -82,15 +83,15 @@ class Listed:
     def _is_known(self) -> bool:
         """Return whether the values were counted before: for the version before, or in an evaluation before."""
         if not self._is_kept:
-            is_same = self._before is not None and not self._before._is_kept and self._before._key == self._key
-            if self._before is not None and is_same:
-                self._facts = self._before._facts
-            return is_same
+            before = self._before
+            if before is None or before._is_kept or before._key != self._key:
+                return False
+            self._facts = before._facts
+            return True
         # Another process may have taken it away, or this one have rolled it back.
         if self._profile in _known:
-            is_there = self._reading.fetch("drift_is_kept.sql", {"profile": self._profile}).num_rows > 0
             self._facts = _known[self._profile]
-            return is_there
+            return bool(self._reading.fetch("drift_is_kept.sql", {"profile": self._profile}).num_rows)
         self._facts = self._read_facts()
         if self._facts:
             _known[self._profile] = self._facts

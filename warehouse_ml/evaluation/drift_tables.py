@@ -35,7 +35,7 @@ _ORDERED = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a reference column: how many values, rows and numbers it has, where its tenths end, its spread."""
+    """What is known of a reference column: its values, rows and numbers, where its tenths end, and its spread."""
 
     stddev: float | None = None
     n_values: int = 0
