@@ -103,7 +103,7 @@ def main(n_rows: int, rounds: int = 3) -> None:
     """Print the medians of the three sides, their ratios, the largest difference of a value, and what is kept."""
     import pyarrow as pa
 
-    from warehouse_ml.evaluation import drift as module
+    from warehouse_ml.evaluation import drift_cells as module
     from warehouse_ml.warehouses.base import Relation
 
     warehouse = DuckDBWarehouse()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
 
-from warehouse_ml.evaluation import DriftInput, evaluate
+from warehouse_ml.evaluation import DriftInput, drift, evaluate
 from warehouse_ml.evaluation.drift_pieces import SHARES, cut
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.templates import statement
@@ -33,6 +33,11 @@ def shared():
     warehouse.close()
 
 
+@pytest.fixture(autouse=True)
+def _counted_in_cells(monkeypatch):
+    monkeypatch.setattr(drift, "_MOST_LISTED_REQUESTS", -1)
+
+
 def drift_of(warehouse, reference, current, *, days=None, **config):
     """Return the rows of ``wml.drift`` for columns of numbers, by window, column and metric."""
     days = np.zeros(len(next(iter(current.values()))), int) if days is None else days
@@ -42,11 +47,11 @@ def drift_of(warehouse, reference, current, *, days=None, **config):
     told = {"requested_at": [FIRST_DAY + dt.timedelta(days=int(day)) for day in sorted(set(days)) or [0]]}
     n = len(told["requested_at"])
     warehouse.load(Relation("joined_rows"), pa.table(with_requests({**told, "score": [0.5] * n, "label": [True] * n})))
-    drift = DriftInput(1, "from reference", "from asked", dict.fromkeys(reference, "numeric"), **config.pop("told", {}))
+    given = DriftInput(1, "from reference", "from asked", dict.fromkeys(reference, "numeric"), **config.pop("told", {}))
     warehouse.run("delete from wml.drift")
     warehouse.run("delete from wml.evaluations")
     rows = "select *, 1 as model_version from joined_rows"
-    evaluate(warehouse, make_spec(**config), rows, as_of=AS_OF, restate=True, drift=[drift])
+    evaluate(warehouse, make_spec(**config), rows, as_of=AS_OF, restate=True, drift=[given])
     return {(row["window_start"], row["input"], row["metric"]): row for row in table(warehouse, "drift")}
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.evaluation.conftest import FIRST_DAY, make_spec
 from tests.googlesql.both import same_rows
 from tests.googlesql.warehouse import GoogleSqlWarehouse
-from warehouse_ml.evaluation import DriftInput, JoinColumns, drift, drift_pieces, write_drift
+from warehouse_ml.evaluation import DriftInput, JoinColumns, drift_cells, drift_listed, drift_pieces, write_drift
 from warehouse_ml.tables import ensure_tables
 from warehouse_ml.warehouses.base import Relation, Warehouse
 from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
@@ -21,19 +21,25 @@ from warehouse_ml.warehouses.duckdb import DuckDBWarehouse
 PROVES = (
     "evaluation/drift_cells.sql",
     "evaluation/drift_counted.sql",
+    "evaluation/drift_facts.sql",
+    "evaluation/drift_forget.sql",
+    "evaluation/drift_is_kept.sql",
     "evaluation/drift_kept.sql",
+    "evaluation/drift_listed.sql",
     "evaluation/drift_open.sql",
     "evaluation/drift_open_inputs.sql",
     "evaluation/drift_picked.sql",
+    "evaluation/drift_profile.sql",
     "evaluation/drift_quantiles.sql",
     "evaluation/drift_rows.sql",
+    "evaluation/drift_size.sql",
     "evaluation/drift_source.sql",
     "evaluation/drift_walked.sql",
     "evaluation/write_drift.sql",
 )
 
 AS_OF = FIRST_DAY + dt.timedelta(days=60)
-N_ROWS = 120
+N_ROWS = 63
 COLUMNS = {"x": "numeric", "zeros": "numeric", "heavy": "numeric", "few": "numeric", "c": "categorical"}
 TASKS = {
     "binary": pa.float64(),
@@ -61,7 +67,7 @@ def rows_of(task: str) -> dict[str, pa.Table]:
         "regression": [0.5, 1.5, 2.25],
         "multiclass": ["a", "b", "c"],
     }
-    at = pa.array([FIRST_DAY + dt.timedelta(hours=4 * i) for i in range(N_ROWS)], pa.timestamp("us", tz="UTC"))
+    at = pa.array([FIRST_DAY + dt.timedelta(hours=8 * i) for i in range(N_ROWS)], pa.timestamp("us", tz="UTC"))
     starts = [FIRST_DAY + dt.timedelta(days=7 * week) for week in range(3)]
     known: list[Any] = [random.choice(labels[task]) for _ in range(N_ROWS)]
     known = [
@@ -83,7 +89,7 @@ def rows_of(task: str) -> dict[str, pa.Table]:
             {
                 "version": [1] * N_ROWS,
                 "requested_at": at,
-                "window_start": pa.array([starts[(4 * i // 24) // 7] for i in range(N_ROWS)], times),
+                "window_start": pa.array([starts[(8 * i // 24) // 7] for i in range(N_ROWS)], times),
                 "score": number if is_multiclass else pa.array(predicted),
                 "prediction": pa.array(predicted) if is_multiclass or task == "regression" else text,
                 "label": answers,
@@ -101,12 +107,14 @@ def rows_of(task: str) -> dict[str, pa.Table]:
     }
 
 
-def drift_on(warehouse: Warehouse, task: str, rows: dict[str, pa.Table], reference: str, times: int) -> list[Any]:
+def drift_on(
+    warehouse: Warehouse, task: str, rows: dict[str, pa.Table], reference: str, times: int, *, is_listed: bool
+) -> list[Any]:
     """Write the drift of the due windows, and again, and return what was written the last time."""
     for name, table in rows.items():
         warehouse.load(Relation(name), table, temporary=name.startswith("wml_"))
     random = np.random.default_rng(2)
-    scores = pa.array(random.random(150)) if task != "multiclass" else pa.array(random.choice(["a", "b"], 150).tolist())
+    scores = pa.array(random.random(60)) if task != "multiclass" else pa.array(random.choice(["a", "b"], 60).tolist())
     given = DriftInput(
         1,
         "select x, zeros, heavy, few, c, y from reference",
@@ -127,9 +135,11 @@ def drift_on(warehouse: Warehouse, task: str, rows: dict[str, pa.Table], referen
         is_boolean_prediction=False,
         is_boolean_label=False,
     )
+    # How few the requests are is told with the windows; where it is not, they are taken to be many.
+    due = [{**row, **({"n_requests": 21} if is_listed else {})} for row in rows["wml_due"].to_pylist()]
     for _ in range(times):
         warehouse.run("delete from wml.drift where true")
-        write_drift(warehouse, spec, [given], rows["wml_due"].to_pylist(), AS_OF, joined)
+        write_drift(warehouse, spec, [given], due, AS_OF, joined)
     return warehouse.fetch("select * from wml.drift").to_pylist()
 
 
@@ -144,6 +154,7 @@ def engines() -> Iterator[tuple[Warehouse, Warehouse]]:
 
 
 # One window or several: several are told apart in every table. The second time, the reference's profile is kept.
+@pytest.mark.parametrize("is_listed", [True, False])
 @pytest.mark.parametrize(
     ("task", "reference", "n_due", "times"),
     [("binary", "training", 1, 2), ("regression", "previous", 2, 1), ("multiclass", "training", 3, 1)],
@@ -154,15 +165,17 @@ def test_drift_is_the_same(
     reference: str,
     n_due: int,
     times: int,
+    is_listed: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Columns of as few rows as these are counted one by one, if they were not told to be many.
     monkeypatch.setattr(drift_pieces, "_MANY_VALUES", 20)
     monkeypatch.setattr(drift_pieces, "_FEWEST_CELLS", 40)
-    monkeypatch.setattr(drift, "_profiles", {})
+    monkeypatch.setattr(drift_cells, "_profiles", {})
+    monkeypatch.setattr(drift_listed, "_known", {})
     rows = rows_of(task)
     rows["wml_due"] = rows["wml_due"].slice(0, n_due)
-    ours, theirs = (drift_on(warehouse, task, rows, reference, times) for warehouse in engines)
+    ours, theirs = (drift_on(warehouse, task, rows, reference, times, is_listed=is_listed) for warehouse in engines)
     assert {row["window_start"] for row in ours} == set(rows["wml_due"]["window_start"].to_pylist())
     assert {row["kind"] for row in ours} == {"input", "prediction", "label"}
     same_rows(ours, theirs)

@@ -23,8 +23,8 @@ from warehouse_ml.warehouses.base import WML, Relation, Warehouse, wml_table
 __all__ = ["Copied", "copy_history"]
 
 _LOG = "request_log_"
-_NOT_HISTORY = ("builds",)
-"""Which relations a warehouse has built is true of that warehouse alone."""
+_NOT_HISTORY = ("builds", "drift_profiles")
+"""Which relations a warehouse has built is true of that warehouse alone, and profiles are made where they are needed."""
 
 _FILES = ("file_", "_")
 

@@ -125,7 +125,7 @@ class Pieces:
 
     def piece_rows(self, column: int) -> list[dict[str, Any]]:
         """Return the rows of ``wml_drift_pieces``."""
-        told = {"input": column, "origin": self.origin, "stddev": self.stddev}
+        told = {"input": column, "origin": self.origin}
         if not self.pieces:
             return [{**told, "piece": tenth, "tenth": tenth} for tenth in range(1, 11)]
         return [

@@ -1,12 +1,13 @@
 -- grain: one row per row of one side: training rows, requests, or the predictions for rows held out of training
 -- unit:  unit is that of wml_due
--- null:  a number that is null or not finite; a text that is null
+-- null:  a number that is null or not finite, where the rows are not to be listed; a text that is null
 -- Names the rows of a side and its columns input_0, input_1, ...; the statements that read them hold it as a subquery.
+{% macro number(expression) %}{{ as_double(expression) if is_listed else finite(expression) }}{% endmacro %}
 select
     {% if source == 'joined' %}
     {% for column in columns %}
     {% if column.kind == 'numeric' %}
-    {{ finite('joined.' ~ column.source) }} as {{ column.column }},
+    {{ number('joined.' ~ column.source) }} as {{ column.column }},
     {% elif task == 'binary' %}
     {{ as_string(as_int('joined.' ~ column.source)) }} as {{ column.column }},
     {% else %}
@@ -29,7 +30,7 @@ where {{ same('joined.version', as_int(param('version'))) }}
     {% endif %}
     {% elif source == 'scores' %}
     {% for column in columns %}
-    {{ finite('scores.number') if column.kind == 'numeric' else 'scores.text' }} as {{ column.column }},
+    {{ number('scores.number') if column.kind == 'numeric' else 'scores.text' }} as {{ column.column }},
     {% endfor %}
     {{ as_int('0') }} as unit
 from wml_drift_scores as scores
@@ -41,7 +42,7 @@ from wml_drift_scores as scores
 from {{ given }} as given
     {% else %}
     {% for column in columns %}
-    {{ (finite if column.kind == 'numeric' else as_string)('asked.' ~ (column.name | ident)) }} as {{ column.column }},
+    {{ (number if column.kind == 'numeric' else as_string)('asked.' ~ (column.name | ident)) }} as {{ column.column }},
     {% endfor %}
     {{ 'due.unit' if is_current else as_int('0') }} as unit
 from (

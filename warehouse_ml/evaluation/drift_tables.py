@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.columns import table_of
@@ -11,7 +12,7 @@ from warehouse_ml.evaluation.drift_pieces import Pieces
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["edge_rows", "piece_rows", "told"]
+__all__ = ["Facts", "edge_rows", "piece_rows", "told"]
 
 _BINS = {
     "numeric": "10 quantile bins of the reference and one of nulls",
@@ -32,10 +33,30 @@ _ORDERED = {
 }
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a reference column: its values, rows and numbers, where its tenths end, and its spread."""
+
+    stddev: float | None = None
+    n_values: int = 0
+    n_rows: int = 0
+    n_numbers: int = 0
+    edges: tuple[float | None, ...] = (None,) * 9
+
+    @property
+    def written(self) -> dict[str, float | None]:
+        """The columns of ``wml_drift_told``."""
+        edges = {f"edge_{tenth}": edge for tenth, edge in enumerate(self.edges, start=1)}
+        return {"n_reference": float(self.n_rows), "reference_numbers": float(self.n_numbers), **edges}
+
+
+_NOTHING = Facts()
+
+
 def piece_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
     """Return ``wml_drift_pieces``: where the pieces of each column begin, and how they are cut."""
     rows = [row for column, cut_at in pieces.items() for row in cut_at.piece_rows(column)]
-    whole, real = ("input", "piece", "tenth"), ("first_cell", "n_cells", "start", "width", "origin", "stddev")
+    whole, real = ("input", "piece", "tenth"), ("first_cell", "n_cells", "start", "width", "origin")
     return _table(rows, whole=whole, real=real, text=("form",))
 
 
@@ -45,19 +66,33 @@ def edge_rows(pieces: Mapping[int, Pieces]) -> pa.Table:
     return _table(rows, whole=("input", "tenth", "cell"), real=("edge",))
 
 
-def told(columns: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return ``wml_drift_told``, what is told beside a value: one row for each column and metric that it has."""
+def told(columns: Sequence[Mapping[str, Any]], facts: Mapping[int, Facts]) -> pa.Table:
+    """Return ``wml_drift_told``, what is told beside a value: one row for each column and metric that it has.
+
+    A value is divided by ``divisor``. Where the reference is listed, the row of ``psi`` says what is known of it too.
+    """
     rows = []
     for column in columns:
         metrics = {metric: (f"{_BINS[column['kind']]}; {how}", limit) for metric, (how, limit) in _BINNED.items()}
         if column["kind"] == "numeric":
             metrics |= {metric: (f"{_EXACT}; {how}", None) for metric, how in _ORDERED.items()}
         shown = {name: column[name] for name in ("name", "part", "importance")}
+        known = facts.get(column["index"], _NOTHING)
+        divisors = {"wasserstein_standardized": known.stddev}
         rows += [
-            {"input": column["index"], "metric": metric, "method": method, "threshold": limit, **shown}
+            {
+                "input": column["index"],
+                "metric": metric,
+                "method": method,
+                "threshold": limit,
+                "divisor": divisors.get(metric, 1.0),
+                **shown,
+                **(known.written if metric == "psi" else {}),
+            }
             for metric, (method, limit) in metrics.items()
         ]
-    return _table(rows, whole=("input",), real=("threshold", "importance"), text=("metric", "method", "name", "part"))
+    real = ("threshold", "importance", "divisor", *_NOTHING.written)
+    return _table(rows, whole=("input",), real=real, text=("metric", "method", "name", "part"))
 
 
 def _table(

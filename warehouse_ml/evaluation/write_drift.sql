@@ -25,6 +25,165 @@ insert into {{ 'drift' | wml }} (
     p_value,
     importance
 )
+{% if is_listed %}
+with known as (
+    select
+        profiles.input,
+        profiles.number,
+        profiles.text,
+        profiles.tenth,
+        {{ as_double('profiles.n_rows') }} as n_rows
+    from {{ 'drift_profiles' | wml if is_kept else 'wml_drift_values' }} as profiles
+    where profiles.profile = {{ param('profile') }}
+),
+
+inputs as (
+    select
+        told.input,
+        told.n_reference,
+        told.reference_numbers,
+        {% for tenth in range(1, 10) %}
+        told.edge_{{ tenth }}{{ '' if loop.last else ',' }}
+        {% endfor %}
+    from wml_drift_told as told
+    where told.metric = 'psi'
+),
+
+totals as {{ materialized() }} (
+    select
+        units.unit,
+        inputs.input,
+        inputs.n_reference,
+        coalesce(sums.n_current, 0e0) as n_current,
+        inputs.reference_numbers,
+        coalesce(sums.current_numbers, 0e0) as current_numbers
+    from inputs
+    cross join (
+        select distinct listed.unit
+        from wml_drift_listed as listed
+    ) as units
+    left join (
+        select
+            listed.unit,
+            listed.input,
+            sum(listed.n_rows) as n_current,
+            sum(case when listed.number is not null then listed.n_rows else 0e0 end) as current_numbers
+        from wml_drift_listed as listed
+        group by
+            listed.unit,
+            listed.input
+    ) as sums
+        on units.unit = sums.unit
+        and inputs.input = sums.input
+),
+
+-- A bucket is a tenth of the numbers, a text, or what is null.
+side_buckets as (
+    select
+        totals.unit,
+        known.input,
+        known.tenth,
+        known.text,
+        known.n_rows as n_reference,
+        0e0 as n_current
+    from known
+    inner join totals
+        on known.input = totals.input
+    where known.number is null
+    union all
+    select
+        listed.unit,
+        listed.input,
+        case
+            {% for tenth in range(1, 10) %}
+            when listed.number <= inputs.edge_{{ tenth }} then {{ tenth }}
+            {% endfor %}
+            when listed.number is not null then 10
+        end as tenth,
+        listed.text,
+        0e0 as n_reference,
+        listed.n_rows as n_current
+    from wml_drift_listed as listed
+    inner join inputs
+        on listed.input = inputs.input
+),
+
+counted_buckets as (
+    select
+        side_buckets.unit,
+        side_buckets.input,
+        sum(side_buckets.n_reference) as n_reference,
+        sum(side_buckets.n_current) as n_current
+    from side_buckets
+    group by
+        side_buckets.unit,
+        side_buckets.input,
+        side_buckets.tenth,
+        side_buckets.text
+),
+
+-- A reference row is a step up by the number of current rows, a current row one down by that of the reference: whole
+-- numbers, whose sum is 0 again at the end of each column. So one running sum is all that the functions need.
+points as (
+    select
+        totals.unit,
+        known.input,
+        known.number,
+        known.n_rows * totals.current_numbers as step,
+        totals.reference_numbers * totals.current_numbers as height
+    from known
+    inner join totals
+        on known.input = totals.input
+    where known.number is not null
+    union all
+    select
+        listed.unit,
+        listed.input,
+        listed.number,
+        -listed.n_rows * totals.reference_numbers as step,
+        totals.reference_numbers * totals.current_numbers as height
+    from wml_drift_listed as listed
+    inner join totals
+        on listed.unit = totals.unit
+        and listed.input = totals.input
+    where listed.number is not null
+),
+
+sorted_points as (
+    select
+        points.unit,
+        points.input,
+        points.number,
+        points.step,
+        points.height
+    from points
+    {{ sorted_first('points.unit, points.input, points.number') }}
+),
+
+stretches as (
+    select
+        sorted_points.unit,
+        sorted_points.input,
+        abs(sum(sorted_points.step) {{ over_sorted('sorted_points.unit, sorted_points.input, sorted_points.number', is_running=true) }}) / nullif(sorted_points.height, 0e0) as gap,
+        lead(sorted_points.number) {{ over_sorted('sorted_points.unit, sorted_points.input, sorted_points.number') }} - sorted_points.number as width
+    from sorted_points
+),
+
+distances as (
+    select
+        stretches.unit,
+        stretches.input,
+        -- Of equal numbers only the last counts.
+        max(case when stretches.width > 0e0 or stretches.gap = 0e0 then stretches.gap end) as kolmogorov_smirnov,
+        -- The way to the next column is none: all steps are taken there.
+        sum(case when stretches.gap = 0e0 then 0e0 else stretches.gap * stretches.width end) as wasserstein
+    from stretches
+    group by
+        stretches.unit,
+        stretches.input
+),
+
+{% else %}
 with current_units as (
     select distinct counted.unit
     from wml_drift_current_counted as counted
@@ -161,6 +320,40 @@ totals as (
         counted_buckets.input
 ),
 
+stretches as (
+    select
+        cells.unit,
+        cells.input,
+        abs(cells.end_gap) as gap,
+        case when cells.is_open then 0e0 else abs(cells.area) end
+            -- After the last number of a column the functions are level.
+            + case when cells.end_gap <> 0e0 then abs(cells.end_gap) * (cells.next_low - cells.high) else 0e0 end as area
+    from wml_drift_cells as cells
+    where cells.end_gap is not null
+    {% if has_cells %}
+    union all
+    select
+        walked.unit,
+        walked.input,
+        walked.gap,
+        walked.area
+    from wml_drift_walked as walked
+    {% endif %}
+),
+
+distances as (
+    select
+        stretches.unit,
+        stretches.input,
+        max(stretches.gap) as kolmogorov_smirnov,
+        sum(stretches.area) as wasserstein
+    from stretches
+    group by
+        stretches.unit,
+        stretches.input
+),
+
+{% endif %}
 shares as (
     select
         counted_buckets.unit,
@@ -200,46 +393,6 @@ divergences as (
         shares.input
 ),
 
-stretches as (
-    select
-        cells.unit,
-        cells.input,
-        abs(cells.end_gap) as gap,
-        case when cells.is_open then 0e0 else abs(cells.area) end
-            -- After the last number of a column the functions are level.
-            + case when cells.end_gap <> 0e0 then abs(cells.end_gap) * (cells.next_low - cells.high) else 0e0 end as area
-    from wml_drift_cells as cells
-    where cells.end_gap is not null
-    {% if has_cells %}
-    union all
-    select
-        walked.unit,
-        walked.input,
-        walked.gap,
-        walked.area
-    from wml_drift_walked as walked
-    {% endif %}
-),
-
-distances as (
-    select
-        stretches.unit,
-        stretches.input,
-        max(stretches.gap) as kolmogorov_smirnov,
-        sum(stretches.area) as wasserstein
-    from stretches
-    group by
-        stretches.unit,
-        stretches.input
-),
-
-spreads as (
-    select distinct
-        pieces.input,
-        pieces.stddev
-    from wml_drift_pieces as pieces
-),
-
 measured as (
     select
         divergences.unit,
@@ -253,13 +406,12 @@ measured as (
         divergences.chi_square,
         distances.kolmogorov_smirnov,
         distances.wasserstein,
-        {{ safe_divide('distances.wasserstein', 'spreads.stddev') }} as wasserstein_standardized
+        -- Divided below; to some engines a column is the same under any name, and is not unpivoted twice.
+        distances.wasserstein + 0e0 as wasserstein_standardized
     from divergences
     left join distances
         on divergences.unit = distances.unit
         and divergences.input = distances.input
-    left join spreads
-        on divergences.input = spreads.input
 ),
 
 scored as (
@@ -270,15 +422,32 @@ scored as (
         metric_values.n_reference,
         metric_values.n_current,
         metric_values.freedom,
-        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then {{ finite('metric_values.value') }} end as value,
-        case when metric_values.metric = 'chi_square' and metric_values.n_reference > 0 and metric_values.n_current > 0
-            then metric_values.value
-        end as chi_square
+        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then metric_values.value end as value
     from measured unpivot include nulls (
         value for metric in (
             psi, jensen_shannon_divergence, l_infinity, chi_square, kolmogorov_smirnov, wasserstein, wasserstein_standardized
         )
     ) as metric_values
+),
+
+valued as (
+    select
+        scored.unit,
+        scored.metric,
+        scored.n_reference,
+        scored.n_current,
+        scored.freedom,
+        told.name,
+        told.part,
+        told.importance,
+        told.method,
+        told.threshold,
+        {{ finite(safe_divide('scored.value', 'told.divisor')) }} as value,
+        case when scored.metric = 'chi_square' then scored.value end as chi_square
+    from scored
+    inner join wml_drift_told as told
+        on scored.input = told.input
+        and scored.metric = told.metric
 )
 
 select
@@ -289,21 +458,18 @@ select
     due.window_start,
     due.window_end,
     {{ param('as_of') }} as as_of,
-    told.name as input,
-    scored.metric,
-    told.method || case when scored.metric = 'chi_square' then {{ as_string('scored.freedom') }} else '' end as method,
-    told.threshold,
-    scored.value,
-    scored.value > told.threshold as is_anomaly,
-    {{ as_int('scored.n_reference') }} as n_reference,
-    {{ as_int('scored.n_current') }} as n_current,
-    told.part as kind,
+    valued.name as input,
+    valued.metric,
+    valued.method || case when valued.metric = 'chi_square' then {{ as_string('valued.freedom') }} else '' end as method,
+    valued.threshold,
+    valued.value,
+    valued.value > valued.threshold as is_anomaly,
+    {{ as_int('valued.n_reference') }} as n_reference,
+    {{ as_int('valued.n_current') }} as n_current,
+    valued.part as kind,
     {{ reference | literal }} as reference,
-    {{ chi_square_upper_tail('scored.chi_square', 'scored.freedom') }} as p_value,
-    told.importance
-from scored
-inner join wml_drift_told as told
-    on scored.input = told.input
-    and scored.metric = told.metric
+    {{ chi_square_upper_tail('valued.chi_square', 'valued.freedom') }} as p_value,
+    valued.importance
+from valued
 inner join wml_due as due
-    on scored.unit = due.unit
+    on valued.unit = due.unit

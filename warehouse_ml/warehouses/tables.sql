@@ -336,6 +336,18 @@ create table if not exists {{ 'definitions' | wml }} (
     first_built_at {{ timestamp }}
 );
 
+-- grain: one row per profile (training rows and the columns that are compared with them), column and number; and one per
+-- bucket, without a number. What drift of few requests is measured from: what is taken away is made again
+create table if not exists {{ 'drift_profiles' | wml }} (
+    profile {{ string }},
+    as_of {{ timestamp }},
+    input {{ int }},
+    number {{ double }},
+    text {{ string }},
+    tenth {{ int }},
+    n_rows {{ int }}
+);
+
 -- grain: as evaluations, but each window only as last restated
 create or replace view {{ 'latest_evaluations' | wml }} as
 select evaluations.*
