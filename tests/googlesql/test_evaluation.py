@@ -32,7 +32,6 @@ PROVES = tuple(
         "classes",
         "combinations",
         "confusion",
-        "drop_scratch",
         "due",
         "due_list",
         "due_rows",

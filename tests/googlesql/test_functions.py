@@ -19,7 +19,6 @@ PROVES = (
     "functions/explained.sql",
     "functions/feature_info.sql",
     "functions/features_at_time.sql",
-    "functions/forget.sql",
     "functions/keep.sql",
     "functions/labelled.sql",
     "functions/numbered.sql",

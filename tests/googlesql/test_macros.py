@@ -144,7 +144,6 @@ WHOLE = {
 
 ELSEWHERE = {
     "create_scratch": "every evaluation",
-    "drop_scratch": "every evaluation",
     "sorted_first": "over_sorted",
     "create_query_function": "tests/googlesql/test_tables.py",
     "describe_table": "tests/googlesql/test_tables.py",

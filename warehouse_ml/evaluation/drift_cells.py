@@ -113,8 +113,7 @@ class Cells:
 
     def drop(self) -> None:
         """Take the scratch tables away."""
-        for table in _SCRATCH:
-            self._reading.drop(table)
+        self._reading.warehouse.drop_temporary(_SCRATCH)
 
     def _count_reference(self, groups: Sequence[Rows]) -> list[str]:
         """Count the values of the reference, and return the tables that say all about them."""
@@ -140,8 +139,7 @@ class Cells:
                 for column in placed:
                     column["rows"] = tables[-1]
         reading.run("drift_counted.sql", table=tables[0], columns=counted, unit=0)
-        for rows in groups:
-            reading.drop(f"{_GIVEN}_{rows.name}")
+        reading.warehouse.drop_temporary(f"{_GIVEN}_{rows.name}" for rows in groups)
         return tables
 
     def _walk(self, columns: Sequence[Mapping[str, Any]], unit: int | None) -> None:

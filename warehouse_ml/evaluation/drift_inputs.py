@@ -197,10 +197,6 @@ class Reading:
         told = {"as_of": self.as_of, "evaluation": self.spec.name, "model": self.spec.model}
         self.run("write_drift.sql", {**told, **(parameters or {})}, reference=self.spec.drift_reference, **names)
 
-    def drop(self, table: str) -> None:
-        """Take a scratch table away, if it is there."""
-        self.run("drop_scratch.sql", table=table)
-
     def _requested(self, parameters: Mapping[str, Any], *, is_current: bool) -> list[Rows]:
         groups = []
         # An engine refuses parameters that a statement does not name.

@@ -73,8 +73,7 @@ class Listed:
 
     def drop(self) -> None:
         """Take the scratch tables away."""
-        for table in _SCRATCH:
-            self._reading.drop(table)
+        self._reading.warehouse.drop_temporary(_SCRATCH)
 
     @property
     def _is_kept(self) -> bool:

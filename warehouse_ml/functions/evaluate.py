@@ -202,7 +202,7 @@ def _kept(
     try:
         yield rows
     finally:
-        context.warehouse.run(statement(__package__, "forget.sql", context.warehouse.engine, relation=rows))
+        context.warehouse.drop_temporary([rows.name])
 
 
 def _binary(call: Call, context: Context, stored: StoredVersion) -> Metrics:

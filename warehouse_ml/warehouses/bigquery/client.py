@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import google.auth
 from google.api_core.client_info import ClientInfo
@@ -15,7 +16,7 @@ from warehouse_ml.errors import WarehouseError
 from warehouse_ml.warehouses.bigquery.settings import BigQuerySettings
 from warehouse_ml.warehouses.bigquery.told import driver_errors
 
-__all__ = ["client_of", "is_google", "whose_credentials"]
+__all__ = ["client_of", "is_google", "storage_client_of", "whose_credentials"]
 
 _EMULATOR = "BIGQUERY_EMULATOR_HOST"
 
@@ -46,6 +47,15 @@ def client_of(settings: BigQuerySettings) -> bigquery.Client:
             )
         except OSError as error:
             raise WarehouseError(f"the credentials cannot be read: {error}", place="bigquery") from None
+
+
+def storage_client_of(client: bigquery.Client) -> Any:
+    """Return the Storage API's client, or None where it is not installed."""
+    try:
+        from google.cloud.bigquery_storage import BigQueryReadClient
+    except ImportError:
+        return None
+    return BigQueryReadClient(credentials=client._credentials)  # type: ignore[no-untyped-call]
 
 
 def whose_credentials(settings: BigQuerySettings) -> str:

@@ -14,7 +14,7 @@ from google.cloud import bigquery
 
 from warehouse_ml.errors import SqlError, TooManyBytesError, WarehouseError, WmlError
 from warehouse_ml.warehouses.base import WML, Parameters, Relation
-from warehouse_ml.warehouses.bigquery.client import client_of, is_google
+from warehouse_ml.warehouses.bigquery.client import client_of, is_google, storage_client_of
 from warehouse_ml.warehouses.bigquery.files import Files
 from warehouse_ml.warehouses.bigquery.jobs import Jobs, Patience
 from warehouse_ml.warehouses.bigquery.layouts import kind_told, layouts_of, listed
@@ -144,12 +144,11 @@ class BigQueryWarehouse:
 
     def drop_temporary(self, names: Iterable[str]) -> None:
         there = [name for name in names if name.lower() in self._temporary]
-        if not there:
-            return
-        # One job for all of them: a job of its own takes most of a second, whatever it does.
-        sql = ";\n".join(f"drop table if exists _session.`{name}`" for name in there)
-        self._query(sql, None, Kind("define", "DROP", is_temporary=True, is_several=True))
-        self._temporary.difference_update(name.lower() for name in there)
+        if there:
+            # One job for all of them: a job of its own takes most of a second, whatever it does.
+            sql = ";\n".join(f"drop table if exists _session.`{name}`" for name in there)
+            self._query(sql, None, Kind("define", "DROP", is_temporary=True, is_several=True))
+            self._temporary.difference_update(name.lower() for name in there)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -396,10 +395,6 @@ class BigQueryWarehouse:
     def storage_client(self) -> Any:
         """Return the Storage API's client, or None where it is not installed or not there."""
         if self._storage is None and self._has_storage:
-            try:
-                from google.cloud.bigquery_storage import BigQueryReadClient
-            except ImportError:
-                self._has_storage = False
-            else:
-                self._storage = BigQueryReadClient(credentials=self.client._credentials)  # type: ignore[no-untyped-call]
+            self._storage = storage_client_of(self.client)
+            self._has_storage = self._storage is not None
         return self._storage

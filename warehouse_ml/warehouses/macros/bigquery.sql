@@ -143,12 +143,6 @@ cast(sum(cast({{ expression }} as bignumeric)) as string)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
-{#- Of the session alone: a name without it would be a table of the dataset where there is no such one, which nothing may drop in
-    a transaction. -#}
-{%- macro drop_scratch(name) -%}
-drop table if exists _session.{{ name }}
-{%- endmacro -%}
-
 {#- A window function over all rows in the order of one number. The first macro ends the query that is read, the second
     stands behind the function; a running total is told so. -#}
 {%- macro sorted_first(key) -%}

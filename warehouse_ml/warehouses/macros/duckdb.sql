@@ -137,11 +137,6 @@ cast(sum(cast({{ expression }} as hugeint)) as varchar)
 create or replace temp table {{ name }} as
 {%- endmacro -%}
 
-{#- Takes away what `create_scratch` made, if it is there. -#}
-{%- macro drop_scratch(name) -%}
-drop table if exists {{ name }}
-{%- endmacro -%}
-
 {#- A window function over all rows in the order of one number. The engine sorts once, below the function, and counts
     through what comes out: written as a window of its own it would carry every column through a slower sort. The first
     macro ends the query that is read, the second stands behind the function; a running total is told so. -#}

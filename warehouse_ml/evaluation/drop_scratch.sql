@@ -1,2 +1,0 @@
--- A table of the connection that nobody needs any more.
-{{ drop_scratch(table) }}

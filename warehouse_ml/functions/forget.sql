@@ -1,2 +1,0 @@
--- A temporary table that nothing reads any more.
-{{ drop_scratch(relation | ident) }}
