@@ -24,7 +24,7 @@ __all__ = ["Copied", "copy_history"]
 
 _LOG = "request_log_"
 _NOT_HISTORY = ("builds", "drift_profiles")
-"""Which relations a warehouse has built is true of that warehouse alone, and profiles are made where they are needed."""
+"""Which relations a warehouse has built is true of it alone, and profiles are made where they are needed."""
 
 _FILES = ("file_", "_")
 
