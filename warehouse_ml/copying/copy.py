@@ -16,7 +16,7 @@ from warehouse_ml.copying.digests import digest_of, digests, row_digests
 from warehouse_ml.errors import DataError, WarehouseError
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import Registry
-from warehouse_ml.tables import add_columns, all_of, ensure_tables, own_layouts, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, ensure_tables, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import WML, Relation, Warehouse, wml_table
 
@@ -24,7 +24,7 @@ __all__ = ["Copied", "copy_history"]
 
 _LOG = "request_log_"
 _NOT_HISTORY = ("builds", "drift_profiles")
-"""What a warehouse has built is true of that warehouse alone; profiles are made where they are needed."""
+"""Which relations a warehouse has built is true of it alone, and profiles are made where they are needed."""
 
 _FILES = ("file_", "_")
 
@@ -195,8 +195,7 @@ def _compare(target: Warehouse, plan: _Plan) -> None:
 def _make_log(target: Warehouse, plan: _Plan) -> None:
     """Make a request log with the columns that its rows have."""
     log = plan.relation
-    layout = own_layouts(target)["logs"]
-    made = statement("warehouse_ml.requests", "create_log.sql", target.engine, log=log, layout=layout)
+    made = statement("warehouse_ml.requests", "create_log.sql", target.engine, log=log)
     target.run(made)
     add_columns(target, log, made)
     known = {name.lower() for name in target.columns(all_of(target, log))}

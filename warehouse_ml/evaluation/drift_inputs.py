@@ -152,12 +152,16 @@ class Reading:
             "is_listed": is_listed,
         }
 
-    def training(self) -> list[Rows]:
-        """Return the training rows, and what the version predicts for those held out."""
+    def trained_on(self) -> Rows:
+        """Return the training rows."""
         asked = list(self.inputs)
         if self.drift.label is not None:
             asked += [{**column, "name": self.drift.label} for column in self.outputs if column["part"] == "label"]
-        groups = [Rows(INPUTS, asked, self.source("asked", asked, rows_sql=self.drift.reference_sql))]
+        return Rows(INPUTS, asked, self.source("asked", asked, rows_sql=self.drift.reference_sql))
+
+    def training(self) -> list[Rows]:
+        """Return the training rows, and what the version predicts for those held out."""
+        groups = [self.trained_on()]
         scored = [column for column in self.outputs if column["part"] == "prediction"]
         if scored and self.drift.scores is not None:
             self._load_scores(self.drift.scores())

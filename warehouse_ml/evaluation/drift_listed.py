@@ -101,13 +101,13 @@ class Listed:
         reading = self._reading
         if self._profile in _too_long:
             return False
-        (inputs, *_) = groups = reading.training()
+        inputs = reading.trained_on()
         n_values = reading.fetch("drift_size.sql", columns=inputs.columns, rows_sql=inputs.sql)["n_values"][0].as_py()
         if n_values > _MOST_VALUES:
             if self._is_kept:
                 _too_long.add(self._profile)
             return False
-        self._keep(groups)
+        self._keep(reading.training())
         if self._is_kept:
             _known[self._profile] = self._facts
             reading.run("drift_forget.sql", most=_MOST_PROFILES)

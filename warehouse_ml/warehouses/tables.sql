@@ -336,8 +336,7 @@ create table if not exists {{ 'definitions' | wml }} (
     first_built_at {{ timestamp }}
 );
 
--- grain: one row per profile (training rows and the columns that are compared with them), column and number; and one per
--- bucket, without a number. What drift of few requests is measured from: what is taken away is made again
+-- grain: one row per profile (the training rows that drift is measured from), column and number, and one per bucket of numbers or texts
 create table if not exists {{ 'drift_profiles' | wml }} (
     profile {{ string }},
     as_of {{ timestamp }},
