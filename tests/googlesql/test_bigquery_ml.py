@@ -227,7 +227,8 @@ def test_facts_of_a_stranger_are_refused() -> None:
 def test_the_catalog_is_strict(native: Both) -> None:
     """The analysis knows what a model returns: a column that it does not return is refused."""
     train(native)
-    name = "`my-project`.`shop`.`churn_v1`"
+    (made_there,) = made(native).models
+    name = f"`{made_there.replace('.', '`.`')}`"
     with pytest.raises(Exception, match="predicted_other") as found:
         native.warehouse.fetch(f"select s.predicted_other from ml.predict(model {name}, (select 1e0 as amount)) as s")
     assert isinstance(found.value.__cause__, GoogleSqlError)
