@@ -85,7 +85,7 @@ def test_a_third_week_and_what_is_asked_of_it(pair: Pair) -> None:
     for sql in (
         "select window_start, slice_value, metric, value, ci_lower, ci_upper, n from wml.latest_metrics"
         " where metric in ('roc_auc', 'recall', 'log_loss')",
-        "select window_start, slice_value, metric, reference_value, difference, p_adjusted from wml.latest_fairness",
+        "select window_start, slice_key, metric, aggregate, value, p_adjusted from wml.latest_fairness",
         "select window_start, reference, input, metric, value from wml.drift",
         "select rule, model, as_of from wml.rule_firings",
     ):
