@@ -87,7 +87,11 @@ def emulator(python: Path, log: Path) -> Iterator[Emulator]:
         yield found
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(found: Emulator, process: subprocess.Popen[bytes], log: Path) -> None:
