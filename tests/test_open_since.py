@@ -152,9 +152,15 @@ events = st.one_of(
 
 
 class TestTheSameAnswer:
-    @given(st.lists(events, max_size=14))
-    def test_whatever_was_logged_and_evaluated(self, warehouse: InPartitions, told: list[tuple[object, ...]]) -> None:
+    @given(st.lists(events, max_size=14), st.booleans())
+    def test_whatever_was_logged_and_evaluated(
+        self, warehouse: InPartitions, told: list[tuple[object, ...]], is_begun: bool
+    ) -> None:
         desk = Desk()
+        if is_begun:
+            # Otherwise few examples come to anything that is closed.
+            desk.log = [(version, hour) for version in (1, 2) for hour in range(0, 24 * 28, 24)]
+            desk.evaluate([1, 2], 21, is_mature=True)
         for kind, who, when, much in told:
             if kind == "log":
                 desk.log += [(who, 24 * when + hour) for hour in range(much)]  # type: ignore[operator,misc,call-overload]

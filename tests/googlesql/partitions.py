@@ -55,7 +55,9 @@ def scans(sql: str, fields: Mapping[str, str]) -> list[Scan]:
     with another column, nor with a query's answer, by which BigQuery leaves out nothing. It may stand outside of a
     subquery that hands the column on as it is, as BigQuery moves conditions inwards.
     """
-    found = []
+    found: list[Scan] = []
+    if not any(name in sql.lower() for name in fields):
+        return found
     for tree in sqlglot.parse(sql, read="bigquery"):
         for table in tree.find_all(exp.Table) if tree is not None else ():
             name = table.name.split(".")[-1].lower()
