@@ -476,10 +476,19 @@ ALWAYS = [
     "case x when y then 1 when 1 then 2 else 3 end",
     "nullif(x, 1)",
     "case when x > 0 then ln(x) end",
-    "coalesce(x, y) * 1e308 - y",
 ]
 ONLY = {
-    "duckdb": ["x / y", "n / m", "x / 2.5", "ln(x)", "sqrt(x)", "exp(x)", "ln(n)", "n / 0.5"],
+    "duckdb": [
+        "x / y",
+        "n / m",
+        "x / 2.5",
+        "ln(x)",
+        "sqrt(x)",
+        "exp(x)",
+        "ln(n)",
+        "n / 0.5",
+        "coalesce(x, y) * 1e308 - y",
+    ],
     "bigquery": ["safe_divide(x, y)", "safe_divide(n, m)", "x / nullif(y, 0)", "case when y <> 0 then x / y end"],
 }
 
@@ -497,9 +506,10 @@ def test_nan_and_infinity_beside_every_operator(engines: dict[str, Warehouse], e
         differ = [(row, one, other) for row, one, other in zip(rows, ours, theirs, strict=True) if not same(one, other)]
         assert not differ, (text, both.elsewhere.expression, differ)
         n_rows += len(rows)
-    assert n_rows > 50 * len(ALWAYS)
+    assert n_rows > 30 * len(ALWAYS)
 
 
 def _is_small(row: int) -> bool:
-    values = [TABLE[name][row].as_py() for name in ("x", "y")]
-    return not any(value is not None and 1 < abs(value) < INF and abs(value) > 1e100 for value in values)
+    """Whether no sum, product or quotient of the row's numbers overflows."""
+    sizes = [abs(TABLE[name][row].as_py() or 0.0) for name in ("x", "y")]
+    return not any(0 < size < 1e-100 or 1e100 < size < INF for size in sizes)
