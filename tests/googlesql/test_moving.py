@@ -463,3 +463,53 @@ def test_lists_and_structs(engines: dict[str, Warehouse], engine: str, text: str
     for one, other in zip(ours, theirs, strict=True):
         parts = [list(found.values()) if isinstance(found, dict) else found for found in (one, other)]
         assert all(same(left, right) for left, right in zip(*parts, strict=True))
+
+
+_SIDES = [("x", "y"), ("x", "1e0"), ("1e0", "x"), ("x", "n"), ("n", "0.5")]
+ALWAYS = [
+    *[f"{left} {operator} {right}" for operator in ("=", "<>", "<", "<=", ">", ">=") for left, right in _SIDES],
+    *[f"{name}({left}, {right})" for name in ("least", "greatest") for left, right in _SIDES[:3]],
+    *[f"x {operator} y" for operator in "+-*"],
+    "x between y and 1e0",
+    "x not between -2.5e0 and y",
+    "x in (1e0, 3)",
+    "case x when y then 1 when 1 then 2 else 3 end",
+    "nullif(x, 1)",
+    "case when x > 0 then ln(x) end",
+]
+ONLY = {
+    "duckdb": [
+        "x / y",
+        "n / m",
+        "x / 2.5",
+        "ln(x)",
+        "sqrt(x)",
+        "exp(x)",
+        "ln(n)",
+        "n / 0.5",
+        "coalesce(x, y) * 1e308 - y",
+    ],
+    "bigquery": ["safe_divide(x, y)", "safe_divide(n, m)", "x / nullif(y, 0)", "case when y <> 0 then x / y end"],
+}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "bigquery"])
+def test_nan_and_infinity_beside_every_operator(engines: dict[str, Warehouse], engine: str) -> None:
+    source, target = engines[engine], engines["bigquery" if engine == "duckdb" else "duckdb"]
+    n_rows = 0
+    for text in [*ALWAYS, *ONLY[engine]]:
+        both = moved(source, text)
+        assert both.elsewhere.expression is not None, text
+        # BigQuery stops where a number overflows.
+        rows = _answered(source, both.text) or [row for row in range(N_ROWS) if _is_small(row)]
+        ours, theirs = values(source, both.text, rows), values(target, both.elsewhere.expression, rows)
+        differ = [(row, one, other) for row, one, other in zip(rows, ours, theirs, strict=True) if not same(one, other)]
+        assert not differ, (text, both.elsewhere.expression, differ)
+        n_rows += len(rows)
+    assert n_rows > 30 * len(ALWAYS)
+
+
+def _is_small(row: int) -> bool:
+    """Whether no sum, product or quotient of the row's numbers overflows."""
+    sizes = [abs(TABLE[name][row].as_py() or 0.0) for name in ("x", "y")]
+    return not any(0 < size < 1e-100 or 1e100 < size < INF for size in sizes)

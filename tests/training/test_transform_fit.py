@@ -460,6 +460,10 @@ def test_expressions_without_a_transform_are_refused(warehouse):
         Parameters.from_tables({name: table for name, table in tables.items() if name != "transform"})
 
 
+def written_there(tables):
+    return transform_select(Parameters.from_tables(tables), exp.to_table("asked")).sql(dialect="bigquery")
+
+
 def test_what_is_kept_for_the_other_engine_is_an_expression_of_one_row_of_the_inputs(warehouse):
     tables = _stored(fitted(warehouse, {"x": [1.0, 2.0]}, "x + 1 as y")).to_tables()
     (row, _) = tables["elsewhere"].to_pylist()
@@ -472,8 +476,9 @@ def test_what_is_kept_for_the_other_engine_is_an_expression_of_one_row_of_the_in
     }
     for told, changed in forged.items():
         rows = [{**row, **changed}, *tables["elsewhere"].to_pylist()[1:]]
+        table = pa.Table.from_pylist(rows, tables["elsewhere"].schema)
         with pytest.raises(ArtifactError, match=told):
-            Parameters.from_tables({**tables, "elsewhere": pa.Table.from_pylist(rows, tables["elsewhere"].schema)})
+            written_there({**tables, "elsewhere": table})
     earlier = Parameters.from_tables({name: table for name, table in tables.items() if name != "elsewhere"})
     assert {one.elsewhere for one in (*earlier.transform, *earlier.features)} == {None}
 

@@ -29,8 +29,8 @@ from typing import Any, ClassVar
 from sqlglot import exp, generator
 from sqlglot.generator import Generator
 
-from warehouse_ml.errors import DataError
-from warehouse_ml.scalar_sql import other_dialect, parse_scalar, qualified
+from warehouse_ml.errors import ArtifactError, DataError
+from warehouse_ml.scalar_sql import columns_in, other_dialect, parse_scalar, qualified
 
 __all__ = ["Difference", "Product", "Quotient", "Same", "Scaled", "Spelled", "Square", "Sum", "Unscaled", "Written"]
 
@@ -106,8 +106,19 @@ def _written(self: Generator, node: exp.Expr) -> str:
             place=elsewhere.place,
             hint=f"{fix}train the model on {ours}",
         )
-    language = other_dialect(node.args["dialect"])
-    return self.sql(qualified(parse_scalar(elsewhere.expression, language), node.args.get("table")))
+    try:
+        tree = parse_scalar(elsewhere.expression, other_dialect(node.args["dialect"]))
+    except ValueError as error:
+        raise _forged(f"is more than an expression of one row: it {error}") from None
+    if not set(columns_in(tree)) <= set(columns_in(node.this)):
+        raise _forged("reads a column that the one of its training does not")
+    return self.sql(qualified(tree, node.args.get("table")))
+
+
+def _forged(what: str) -> ArtifactError:
+    return ArtifactError(
+        f'an expression in the table "elsewhere" of the parameters {what}', hint="train the model again"
+    )
 
 
 def _of_this(self: Generator, node: exp.Expr) -> str:

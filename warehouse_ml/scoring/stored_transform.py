@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from warehouse_ml.errors import ArtifactError
-from warehouse_ml.scalar_sql import DIALECT, Elsewhere, columns_in, other_dialect, parse_scalar
+from warehouse_ml.scalar_sql import DIALECT, Elsewhere, columns_in, parse_scalar
 from warehouse_ml.scoring.features import FittedFeature, InputColumn
 from warehouse_ml.scoring.parameters import Parameters, TransformOutput
 
@@ -88,7 +88,8 @@ def read_transform(
     dialect : str
         In whose SQL all expressions are.
     moved : list of dict, optional
-        The table ``elsewhere``; versions of earlier releases have none.
+        The table ``elsewhere``; versions of earlier releases have none. Its expressions are checked where one is about
+        to become a part of a statement, see ``spelled.Written``.
 
     Raises
     ------
@@ -114,12 +115,9 @@ def read_transform(
     for feature in features:
         _require(feature.expression is not None, "features", f'has no expression for "{feature.name}"')
         _check("features", feature.name, str(feature.expression), names, dialect)
-        _check_elsewhere(feature.name, feature.elsewhere, names, dialect)
     for output in outputs:
         # Label, weight and split are no inputs of predictions.
-        read = names if output.is_feature else None
-        _check("transform", output.name, output.frozen, read, dialect)
-        _check_elsewhere(output.name, output.elsewhere, read, dialect)
+        _check("transform", output.name, output.frozen, names if output.is_feature else None, dialect)
     return outputs, features, columns
 
 
@@ -131,11 +129,6 @@ def _elsewhere(rows: Rows, lengths: dict[str, int]) -> dict[tuple[str, int], Els
     are_there = all(0 <= position < lengths.get(table, 0) for table, position in found)
     _require(len(found) == len(rows) and are_there, "elsewhere", "is of expressions that are not there")
     return found
-
-
-def _check_elsewhere(name: str, moved: Elsewhere | None, columns: set[str] | None, dialect: str) -> None:
-    if moved is not None and moved.expression is not None:
-        _check("elsewhere", name, moved.expression, columns, other_dialect(dialect))
 
 
 def _without_position(row: dict[str, Any]) -> dict[str, Any]:

@@ -188,8 +188,8 @@ def _column(rows: Rows, value: _Value, name: str, kind: Kind, expression: exp.Ex
     return FeatureColumn(name, kind, moved.text, rows.warehouse.engine, moved.elsewhere)
 
 
-def _moved(rows: Rows, item: TransformItem, expression: exp.Expr) -> Moved:
-    return texts_of(expression, item, rows.columns, rows.warehouse.engine)
+def _moved(rows: Rows, item: TransformItem, expression: exp.Expr, *, is_new: bool = True) -> Moved:
+    return texts_of(expression, item, rows.columns, rows.warehouse.engine, is_new=is_new)
 
 
 def _element(rows: Rows, value: _Value, position: int) -> FeatureColumn:
@@ -215,7 +215,7 @@ def _indicators(
     _check_count(rows, item, len(categories), name, "lower top_k, or raise frequency_threshold, of its encoder")
     for category in categories:
         has_it = nodes.case([(test(operand, category), nodes.number(1.0))], nodes.number(0.0))
-        moved = _moved(rows, item, has_it)
+        moved = _moved(rows, item, has_it, is_new=category == categories[0])
         is_linear = family == "linear"
         yield FittedFeature(
             f"{name}[{category}]",

@@ -42,7 +42,9 @@ class Moved:
     elsewhere: Elsewhere
 
 
-def texts_of(expression: exp.Expr, item: TransformItem, columns: Mapping[str, str], engine: str) -> Moved:
+def texts_of(
+    expression: exp.Expr, item: TransformItem, columns: Mapping[str, str], engine: str, *, is_new: bool = True
+) -> Moved:
     """Return an expression on both engines.
 
     Parameters
@@ -55,6 +57,8 @@ def texts_of(expression: exp.Expr, item: TransformItem, columns: Mapping[str, st
         The columns that it may read, with the engine's own types.
     engine : str
         Where it is trained.
+    is_new : bool
+        False if it is like another one but for a constant, so that it need not be read again to be checked.
     """
     text = expression.sql(dialect=engine)
     other = other_dialect(engine)
@@ -62,6 +66,8 @@ def texts_of(expression: exp.Expr, item: TransformItem, columns: Mapping[str, st
         moved = Mover(engine, columns).moved(expression).sql(dialect=other)
     except UnmovableError as found:
         return Moved(text, _refused(found, item, engine))
+    if not is_new:
+        return Moved(text, Elsewhere(moved))
     try:
         is_same = set(columns_in(parse_scalar(moved, other))) == set(columns_in(parse_scalar(text, engine)))
     except ValueError:
