@@ -106,7 +106,7 @@ def test_each_statement_of_a_week_says_when(tmp_path: Path) -> None:
         "requests/pending.sql request_log_churn",
         "loop/open_since.sql request_log_churn",
         "evaluation/rows.sql request_log_churn",
-        "evaluation/drift_rows.sql request_log_churn",
+        "evaluation/drift_listed.sql request_log_churn",
         "building/replace_window.sql churn_requests",
     }
     # Requests are read with a filter alone, and each statement has one; what columns a table has is told apart.

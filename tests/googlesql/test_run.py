@@ -25,6 +25,7 @@ BY_NATURE = {
     "artifact_hash",
     "comparable_group",
     "run_id",
+    "profile",
     "sql",
     "upstream",
     # The machine's clock.

@@ -16,7 +16,7 @@ from warehouse_ml.copying.digests import digest_of, digests, row_digests
 from warehouse_ml.errors import DataError, WarehouseError
 from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import Registry
-from warehouse_ml.tables import add_columns, all_of, ensure_tables, run_file, spooled
+from warehouse_ml.tables import add_columns, all_of, ensure_tables, own_layouts, run_file, spooled
 from warehouse_ml.templates import statement
 from warehouse_ml.warehouses.base import WML, Relation, Warehouse, wml_table
 
@@ -195,7 +195,8 @@ def _compare(target: Warehouse, plan: _Plan) -> None:
 def _make_log(target: Warehouse, plan: _Plan) -> None:
     """Make a request log with the columns that its rows have."""
     log = plan.relation
-    made = statement("warehouse_ml.requests", "create_log.sql", target.engine, log=log)
+    layout = own_layouts(target)["logs"]
+    made = statement("warehouse_ml.requests", "create_log.sql", target.engine, log=log, layout=layout)
     target.run(made)
     add_columns(target, log, made)
     known = {name.lower() for name in target.columns(all_of(target, log))}
