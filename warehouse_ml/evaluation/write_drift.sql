@@ -422,7 +422,11 @@ scored as (
         metric_values.n_reference,
         metric_values.n_current,
         metric_values.freedom,
-        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then metric_values.value end as value
+        case when metric_values.n_reference > 0 and metric_values.n_current > 0 then metric_values.value end as value,
+        case
+            when metric_values.metric = 'chi_square' and metric_values.n_reference > 0 and metric_values.n_current > 0
+                then metric_values.value
+        end as chi_square
     from measured unpivot include nulls (
         value for metric in (
             psi, jensen_shannon_divergence, l_infinity, chi_square, kolmogorov_smirnov, wasserstein, wasserstein_standardized
@@ -430,24 +434,37 @@ scored as (
     ) as metric_values
 ),
 
-valued as (
+tested as (
     select
         scored.unit,
+        scored.input,
         scored.metric,
         scored.n_reference,
         scored.n_current,
         scored.freedom,
+        scored.value,
+        {{ chi_square_upper_tail('scored.chi_square', 'scored.freedom') }} as p_value
+    from scored
+),
+
+valued as (
+    select
+        tested.unit,
+        tested.metric,
+        tested.n_reference,
+        tested.n_current,
+        tested.freedom,
         told.name,
         told.part,
         told.importance,
         told.method,
         told.threshold,
-        {{ finite(safe_divide('scored.value', 'told.divisor')) }} as value,
-        case when scored.metric = 'chi_square' then scored.value end as chi_square
-    from scored
+        {{ finite(safe_divide('tested.value', 'told.divisor')) }} as value,
+        tested.p_value
+    from tested
     inner join wml_drift_told as told
-        on scored.input = told.input
-        and scored.metric = told.metric
+        on tested.input = told.input
+        and tested.metric = told.metric
 )
 
 select
@@ -468,7 +485,7 @@ select
     {{ as_int('valued.n_current') }} as n_current,
     valued.part as kind,
     {{ reference | literal }} as reference,
-    {{ chi_square_upper_tail('valued.chi_square', 'valued.freedom') }} as p_value,
+    valued.p_value,
     valued.importance
 from valued
 inner join wml_due as due
