@@ -48,6 +48,11 @@ class Session:
     reader: Reader
     logs: set[str] = field(default_factory=set)
 
+    def show_versions(self) -> None:
+        """Let the warehouse show the versions and their aliases as they are now, and answer by each champion."""
+        self.registry.show_in(self.warehouse)
+        install_predictions(self.warehouse, self.registry)
+
 
 @contextmanager
 def open_session(folder: Path, target: str | None = None, *, max_bytes: int | None = None) -> Iterator[Session]:
@@ -77,10 +82,10 @@ def open_session(folder: Path, target: str | None = None, *, max_bytes: int | No
         if max_bytes is not None:
             limit_bytes(warehouse, max_bytes)
         ensure_tables(warehouse)
-        registry.show_in(warehouse)
-        install_predictions(warehouse, registry)
         read_again_by(warehouse, registry)
-        yield Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
+        session = Session(project, warehouse, catalog, registry, Reader(warehouse, catalog, registry))
+        session.show_versions()
+        yield session
     finally:
         warehouse.close()
 

@@ -16,7 +16,6 @@ from sqlglot.tokenizer_core import TokenType
 from warehouse_ml.definition import read_definition
 from warehouse_ml.dialect import DropModel, ExportModel, dialect_of, parse
 from warehouse_ml.errors import DefinitionError, ProjectError, VersionNotFoundError, did_you_mean
-from warehouse_ml.functions import install_predictions
 from warehouse_ml.registry import CHAMPION, Alias
 from warehouse_ml.session import Session
 from warehouse_ml.training import Subject, dataset_of, export_there, max_training_rows, train
@@ -121,8 +120,7 @@ def _create(
     if not trained.is_new and (champion is None or champion.version != number):
         # Dropped or replaced since: what was trained before serves again.
         session.registry.write_ledger([Alias(name, CHAMPION, number, as_of, "made again")])
-    session.registry.show_in(session.warehouse)
-    install_predictions(session.warehouse, session.registry)
+    session.show_versions()
     result = f"trained on {trained.n_train:,} rows" if trained.is_new else trained.reason
     return Done("create model", f"{name}@{number}", result, tuple(trained.warnings))
 
@@ -144,8 +142,7 @@ def _drop(session: Session, tree: DropModel, as_of: dt.datetime, place: str) -> 
             raise _not_there(session, named.name, place)
         return Done("drop model", named.name, "there is no such model")
     session.registry.write_ledger([Alias(name, alias, None, as_of, "dropped") for alias in held])
-    session.registry.show_in(session.warehouse)
-    install_predictions(session.warehouse, session.registry)
+    session.show_versions()
     n_versions = len(session.registry.versions(name))
     return Done("drop model", name, f"it serves no more; its {n_versions} versions are kept")
 

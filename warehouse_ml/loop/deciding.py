@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from warehouse_ml.catalog import Node
 from warehouse_ml.decisions import Decided, check_alias, fall_back, promote, remove, roll_back
 from warehouse_ml.errors import DataError, VersionNotFoundError
-from warehouse_ml.functions import install_predictions
 from warehouse_ml.loop.candidates import (
     N_WINDOWS,
     Evidence,
@@ -124,8 +123,7 @@ def promote_step(
     if is_dry:
         return Decision(replace(decided, reason=reason), False, evidence, refusals)
     decided = promote(session.registry, model, version.version, as_of, reason, alias=alias, share=share)
-    session.registry.show_in(session.warehouse)
-    install_predictions(session.warehouse, session.registry)
+    session.show_versions()
     return Decision(decided, False, evidence, refusals)
 
 
@@ -137,7 +135,10 @@ def remove_step(
     decided = remove(session.registry, model, as_of, reason, alias=alias, writes=False)
     if alias in SERVING and decided.lines:
         _refuse_the_past(session, model, as_of)
-    return Decision(decided if is_dry else remove(session.registry, model, as_of, reason, alias=alias))
+    if not is_dry:
+        decided = remove(session.registry, model, as_of, reason, alias=alias)
+        session.show_versions()
+    return Decision(decided)
 
 
 def rollback_step(
@@ -155,7 +156,7 @@ def rollback_step(
         _refuse_the_past(session, model, as_of)
     if not is_dry:
         decided = roll_back(session.registry, model, as_of, reason, to=to)
-        install_predictions(session.warehouse, session.registry)
+        session.show_versions()
     return Decision(decided)
 
 
@@ -168,7 +169,7 @@ def fallback_step(
         _refuse_the_past(session, model, as_of)
     if not is_dry:
         decided = fall_back(session.registry, model, as_of, reason)
-        install_predictions(session.warehouse, session.registry)
+        session.show_versions()
     return Decision(decided)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-from warehouse_ml.functions import install_predictions
 from warehouse_ml.loop.deciding import guard_of
 from warehouse_ml.loop.evaluating import OnStep
 from warehouse_ml.loop.steps import bring_up_to_date
@@ -37,6 +36,5 @@ def train_step(
         guard=guard_of(session, node, as_of, on_step) if promote == "better" else None,
         on_step=on_step,
     )
-    session.registry.show_in(session.warehouse)
-    install_predictions(session.warehouse, session.registry)
+    session.show_versions()
     return trained
