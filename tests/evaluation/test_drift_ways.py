@@ -191,7 +191,7 @@ def test_a_reference_is_kept_for_the_next_process(warehouse, rows, monkeypatch):
     monkeypatch.setattr(drift_listed, "_known", {})
     broken = pa.table({"nothing": [1.0]})
     again = drift_of(warehouse, broken, rows[1], days, reference_hash="a version")
-    assert again == first
+    assert_same(again, first)
     # Another version, and other columns of the same one, are other profiles.
     drift_of(warehouse, *rows, days, reference_hash="another version")
     drift_of(warehouse, *rows, days, columns={"x": "numeric"}, reference_hash="a version")
@@ -207,7 +207,7 @@ def test_a_profile_that_was_taken_away_is_made_again(warehouse, rows):
     first = drift_of(warehouse, *rows, days, reference_hash="taken away")
     kept = profiles(warehouse)
     warehouse.run("delete from wml.drift_profiles")
-    assert drift_of(warehouse, *rows, days, reference_hash="taken away") == first
+    assert_same(drift_of(warehouse, *rows, days, reference_hash="taken away"), first)
     assert profiles(warehouse) == kept
 
 
