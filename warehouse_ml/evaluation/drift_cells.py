@@ -59,8 +59,7 @@ class Cells:
     def __init__(self, reading: Reading, before: Cells | None = None) -> None:
         self._reading = reading
         self._pieces: Mapping[int, Pieces] = {}
-        columns = (tuple(column.values()) for column in reading.columns)
-        self._key: tuple[Any, ...] = (reading.drift.reference_sql, *columns)
+        self._key = reading.key
         self._before = before
 
     def profile(self, n_windows: int) -> bool:

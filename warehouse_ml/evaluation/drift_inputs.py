@@ -159,6 +159,11 @@ class Reading:
             asked += [{**column, "name": self.drift.label} for column in self.outputs if column["part"] == "label"]
         return Rows(INPUTS, asked, self.source("asked", asked, rows_sql=self.drift.reference_sql))
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What two versions share whose reference is the same rows, of the same columns."""
+        return (self.drift.reference_sql, *(tuple(column.values()) for column in self.columns))
+
     def training(self) -> list[Rows]:
         """Return the training rows, and what the version predicts for those held out."""
         groups = [self.trained_on()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from warehouse_ml.evaluation.drift_inputs import Reading, Rows
 from warehouse_ml.evaluation.drift_tables import Facts, told
@@ -45,8 +44,7 @@ class Listed:
     def __init__(self, reading: Reading, before: Listed | None = None) -> None:
         self._reading = reading
         self._facts: Mapping[int, Facts] = {}
-        columns = (tuple(column.values()) for column in reading.columns)
-        self._key: tuple[Any, ...] = (reading.drift.reference_sql, *columns)
+        self._key = reading.key
         self._before = before
         self._profile = _NOT_KEPT if reading.drift.reference_hash is None else _name(reading)
 
